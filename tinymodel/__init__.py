@@ -1,0 +1,1 @@
+"""Train, evaluate and explain a bottleneck network on Tiny ImageNet."""

@@ -1,0 +1,178 @@
+"""The bottleneck network of the reference project, at any width.
+
+Shapes are given at `width` = 64, the reference: 14,085,000 parameters for 200 classes. Source: the project
+woolly-of-cv/pytorch-examples, tiny_imagenet.
+"""
+
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+
+NORMS = ("batch", "group", "layer", "ghost")
+CONVOLUTIONS = ("plain", "depthwise", "depthwise-separable")
+GHOST_BATCH = 32  # images that share their statistics under norm="ghost"
+
+
+class GhostBatchNorm2d(nn.BatchNorm2d):
+    """Batch norm whose training statistics come from groups of 32 images (Hoffer et al. 2017, section 4)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or x.shape[0] <= GHOST_BATCH:
+            return super().forward(x)
+        return torch.cat([super(GhostBatchNorm2d, self).forward(part) for part in x.split(GHOST_BATCH)])
+
+
+def make_norm(norm: str, channels: int) -> nn.Module:
+    if norm == "batch":
+        return nn.BatchNorm2d(channels)
+    if norm == "ghost":
+        return GhostBatchNorm2d(channels)
+    groups = 1 if norm == "layer" else min(16, channels)
+    return nn.GroupNorm(groups, channels)
+
+
+def make_convolution(convolution: str, channels_in: int, channels_out: int) -> nn.Module:
+    """A 3×3 convolution, padding 1, no bias. The colour image itself always gets a plain one."""
+    conv3x3 = partial(nn.Conv2d, kernel_size=3, padding=1, bias=False)
+    if convolution == "plain" or channels_in == 3:
+        return conv3x3(channels_in, channels_out)
+    if convolution == "depthwise":
+        return conv3x3(channels_in, channels_out, groups=channels_in)
+    return nn.Sequential(
+        conv3x3(channels_in, channels_in, groups=channels_in),
+        nn.Conv2d(channels_in, channels_out, kernel_size=1, bias=False),
+    )
+
+
+class Bottleneck(nn.Module):
+    """Halves the picture and doubles the channels: (B, c, h, w) → (B, 2c, h/2, w/2)."""
+
+    def __init__(self, channels: int, norm: str, convolution: str):
+        super().__init__()
+        self.conv = make_convolution(convolution, channels, 2 * channels)
+        self.pool = nn.MaxPool2d(2)
+        self.norm = make_norm(norm, 2 * channels)
+        self.relu = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.relu(self.norm(self.pool(self.conv(x))))
+
+
+class Residual(nn.Module):
+    """Two convolutions whose result is added to their input, if `skip`: (B, c, h, w) → (B, c, h, w)."""
+
+    def __init__(self, channels: int, norm: str, convolution: str, skip: bool):
+        super().__init__()
+        self.conv1 = make_convolution(convolution, channels, channels)
+        self.norm1 = make_norm(norm, channels)
+        self.relu1 = nn.ReLU()
+        self.conv2 = make_convolution(convolution, channels, channels)
+        self.norm2 = make_norm(norm, channels)
+        self.relu2 = nn.ReLU()
+        self.skip = skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.relu1(self.norm1(self.conv1(x)))
+        y = self.norm2(self.conv2(y))
+        return self.relu2(y + x if self.skip else y)
+
+
+class First(nn.Module):
+    """From colours to features, without a skip: (B, 3, h, w) → (B, c, h, w)."""
+
+    def __init__(self, channels: int, norm: str, convolution: str):
+        super().__init__()
+        self.conv1 = make_convolution(convolution, 3, channels)
+        self.norm1 = make_norm(norm, channels)
+        self.relu1 = nn.ReLU()
+        self.conv2 = make_convolution(convolution, channels, channels)
+        self.norm2 = make_norm(norm, channels)
+        self.relu2 = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu1(self.norm1(self.conv1(x)))
+        return self.relu2(self.norm2(self.conv2(x)))
+
+
+class Stage(nn.Module):
+    """A bottleneck and two residual blocks: (B, c, h, w) → (B, 2c, h/2, w/2)."""
+
+    def __init__(self, channels: int, norm: str, convolution: str, skip: bool):
+        super().__init__()
+        self.bottleneck = Bottleneck(channels, norm, convolution)
+        self.residual1 = Residual(2 * channels, norm, convolution, skip)
+        self.residual2 = Residual(2 * channels, norm, convolution, skip)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.residual2(self.residual1(self.bottleneck(x)))
+
+
+class BottleneckNet(nn.Module):
+    """Images to class scores: normalised colours float (B, 3, 64, 64) → logits float (B, classes).
+
+    Args:
+        classes: How many classes it tells apart.
+        width: Channels of the first block; 64 is the reference, 16 the classroom's quarter width.
+        norm: One of `NORMS`. Group norm uses min(16, channels) groups, layer norm one.
+        convolution: One of `CONVOLUTIONS`.
+        skip: Whether residual blocks add their input.
+
+    Raises:
+        ValueError: An option is not one of those listed.
+    """
+
+    def __init__(
+        self,
+        classes: int = 200,
+        width: int = 64,
+        norm: str = "batch",
+        convolution: str = "plain",
+        skip: bool = True,
+    ):
+        super().__init__()
+        if norm not in NORMS:
+            raise ValueError(f"norm must be one of {', '.join(NORMS)}, not {norm!r}.")
+        if convolution not in CONVOLUTIONS:
+            raise ValueError(
+                f"convolution must be one of {', '.join(CONVOLUTIONS)}, not {convolution!r}."
+            )
+        if width < 1 or classes < 1:
+            raise ValueError(f"width and classes must be at least 1, not {width} and {classes}.")
+        self.options = dict(
+            classes=classes, width=width, norm=norm, convolution=convolution, skip=skip
+        )
+        self.first = First(width, norm, convolution)  # (B, 64, 64, 64)
+        self.stage1 = Stage(width, norm, convolution, skip)  # (B, 128, 32, 32)
+        self.stage2 = Stage(2 * width, norm, convolution, skip)  # (B, 256, 16, 16)
+        self.stage3 = Stage(4 * width, norm, convolution, skip)  # (B, 512, 8, 8)
+        self.pool = nn.AdaptiveAvgPool2d(1)  # (B, 512, 1, 1)
+        self.classifier = nn.Linear(8 * width, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.xavier_uniform_(module.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stage3(self.stage2(self.stage1(self.first(x))))
+        return self.classifier(self.pool(x).flatten(1))
+
+    def blocks(self) -> dict[str, nn.Module]:
+        """The ten blocks in order, by the dotted name under which `get_submodule` finds them.
+
+        These are the layers that a heat map, a probe or a feature can be taken from.
+        """
+        blocks: dict[str, nn.Module] = {"first": self.first}
+        for stage in ("stage1", "stage2", "stage3"):
+            for block in ("bottleneck", "residual1", "residual2"):
+                blocks[f"{stage}.{block}"] = self.get_submodule(f"{stage}.{block}")
+        return blocks
+
+
+def block_title(name: str) -> str:
+    """The name of a block for people: 'stage2.bottleneck' → 'Stage 2 · bottleneck'."""
+    if name == "first":
+        return "First block"
+    stage, _, block = name.partition(".")
+    block = block.replace("residual", "residual ")
+    return f"Stage {stage.removeprefix('stage')} · {block}"
