@@ -1,0 +1,477 @@
+"""The run folder: the single source of truth about a training run, whoever writes it.
+
+`checkpoints/<run>/` holds `run.json`, `steps.csv`, `epochs.csv`, `last.pt`, `previous.pt`, `best.pt`,
+`predictions.parquet`, `log.txt`, a `lock` held by whoever writes, and a `request` left by whoever wants a pause or stop.
+"""
+
+import io
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from tinymodel.config import TrainConfig
+from tinymodel.data.prepared import ClassInfo
+from tinymodel.errors import UserError
+from tinymodel.paths import check_name, runs_folder
+
+FORMAT = 1
+STEP_COLUMNS = (
+    "step",
+    "epoch",
+    "lr",
+    "train_loss",
+    "train_accuracy",
+    "seconds",
+    "images_per_second",
+)
+EPOCH_COLUMNS = (
+    "epoch",
+    "lr",
+    "seconds",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "images_per_second",
+)
+ACTIVE = ("running", "paused")
+REQUESTS = ("pause", "stop")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come. Fractions are in [0, 1], times in seconds, epochs counted from 1."""
+
+    status: str
+    message: str
+    epoch: int  # the one under way, or the last one
+    epochs: int
+    epoch_fraction: float
+    run_fraction: float
+    images_per_second: float | None
+    seconds_left: float | None
+    val_accuracy: float | None  # of the last finished epoch
+    best_accuracy: float | None
+
+
+class Run:
+    """A run folder, opened for reading. Everything is read anew, so a `Run` may be kept while it trains."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.name = folder.name
+
+    @classmethod
+    def open(cls, name: str) -> "Run":
+        """Raises UserError if there is no such run or its `run.json` cannot be read."""
+        run = cls(runs_folder() / check_name(name, "run"))
+        run.info()
+        return run
+
+    def info(self) -> dict[str, Any]:
+        """`run.json` as it is now."""
+        try:
+            info = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+            version = info["format"]
+        except FileNotFoundError as error:
+            raise UserError(
+                f"There is no run {self.name!r}; it may have been deleted or renamed."
+            ) from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"The run {self.name!r} is damaged: its run.json cannot be read."
+            ) from error
+        if version > FORMAT:
+            raise UserError(
+                f"The run {self.name!r} was written by a newer version of this program."
+            )
+        return info
+
+    @cached_property
+    def _fixed(self) -> dict[str, Any]:
+        """The parts of `run.json` that never change once written."""
+        return self.info()
+
+    @cached_property
+    def config(self) -> TrainConfig:
+        return TrainConfig.from_json(self._fixed["config"])
+
+    @cached_property
+    def classes(self) -> tuple[ClassInfo, ...]:
+        """In the order of the network's outputs."""
+        return tuple(ClassInfo(**item) for item in self._fixed["classes"])
+
+    @property
+    def mean(self) -> tuple[float, float, float]:
+        """Colour mean that images are normalised with, in [0, 1]."""
+        return tuple(self._fixed["mean"])
+
+    @property
+    def std(self) -> tuple[float, float, float]:
+        return tuple(self._fixed["std"])
+
+    @property
+    def created(self) -> datetime:
+        """In local time."""
+        return datetime.fromisoformat(self._fixed["created"]).astimezone()
+
+    @cached_property
+    def train_indices(self) -> np.ndarray:
+        """Rows of the dataset trained on: int64, ascending within each class."""
+        return from_ranges(self._fixed["train_indices"])
+
+    @cached_property
+    def val_indices(self) -> np.ndarray:
+        return from_ranges(self._fixed["val_indices"])
+
+    @property
+    def status(self) -> str:
+        """'running', 'paused', 'stopped', 'failed', 'finished', or 'interrupted' if its writer died."""
+        status = self.info()["status"]
+        if status in ACTIVE and not self.is_locked():
+            status = self.info()["status"]  # it may have ended between the two looks
+            return "interrupted" if status in ACTIVE else status
+        return status
+
+    @property
+    def message(self) -> str:
+        """A sentence that belongs to the status: why it failed, or nothing."""
+        return self.info().get("message", "")
+
+    def is_locked(self) -> bool:
+        """Whether a living process writes this run."""
+        if not (self.folder / "lock").exists():
+            return False
+        try:
+            with FileLock(self.folder / "lock", timeout=0):
+                return False
+        except Timeout:
+            return True
+        except OSError:  # a read-only folder: nobody can be writing it
+            return False
+
+    def steps(self) -> pd.DataFrame:
+        """One row per recorded step: `STEP_COLUMNS`."""
+        return read_table(self.folder / "steps.csv", STEP_COLUMNS)
+
+    def epochs(self) -> pd.DataFrame:
+        """One row per finished epoch: `EPOCH_COLUMNS`, `seconds` with its validation."""
+        return read_table(self.folder / "epochs.csv", EPOCH_COLUMNS)
+
+    def predictions(self) -> pd.DataFrame | None:
+        """One row per validation image (see `tinymodel.evaluation`), or None before they were made."""
+        file = self.folder / "predictions.parquet"
+        return pd.read_parquet(file) if file.is_file() else None
+
+    @property
+    def best_accuracy(self) -> float | None:
+        """The highest validation accuracy of a finished epoch, a fraction."""
+        epochs = self.epochs()
+        return float(epochs["val_accuracy"].max()) if len(epochs) else None
+
+    @property
+    def has_weights(self) -> bool:
+        return any((self.folder / file).is_file() for file in ("best.pt", "last.pt"))
+
+    def network(self, which: str = "best"):
+        """The `BottleneckNet` of the best (or 'last') checkpoint, on the CPU, in eval mode, for this caller alone.
+
+        Raises:
+            UserError: There is no checkpoint yet, or it is damaged or of another network.
+        """
+        from tinymodel import checkpoint  # torch is heavy: readers of tables need not wait for it
+        from tinymodel.network import BottleneckNet
+
+        files = (
+            ["best.pt", "last.pt", "previous.pt"] if which == "best" else ["last.pt", "previous.pt"]
+        )
+        found = [self.folder / file for file in files if (self.folder / file).is_file()]
+        if not found:
+            raise UserError(
+                f"The run {self.name!r} has no weights yet; they are saved at the end of its first epoch."
+            )
+        state = checkpoint.load(found[0])
+        network = BottleneckNet(**self._fixed["model"])
+        try:
+            network.load_state_dict(state.get("averaged") or state["weights"])
+        except (RuntimeError, KeyError) as error:
+            raise UserError(
+                f"The weights in {found[0].name} of the run {self.name!r} are of another network."
+            ) from error
+        return network.eval()
+
+    def progress(self) -> Progress:
+        """Read from the tables, so it is the same for every process that asks."""
+        info, steps, epochs = self.info(), self.steps(), self.epochs()
+        total, per_epoch = info["config"]["epochs"], max(1, info["steps_per_epoch"])
+        done = len(epochs)
+        last = int(steps["step"].iloc[-1]) if len(steps) else 0
+        fraction = min(1.0, max(0.0, last / per_epoch - done)) if done < total else 1.0
+        status = self.status
+        rate = float(steps["images_per_second"].tail(20).median()) if len(steps) else None
+        left = None
+        if status in ACTIVE and rate:
+            if done:
+                epoch_seconds = float(epochs["seconds"].tail(3).median())
+            else:  # before the first validation: about three times as fast as training
+                images = info["train_images"] + info["val_images"] / 3
+                epoch_seconds = images / rate
+            left = max(0.0, epoch_seconds * (total - done - fraction))
+        return Progress(
+            status=status,
+            message=info.get("message", ""),
+            epoch=min(total, done + 1),
+            epochs=total,
+            epoch_fraction=fraction,
+            run_fraction=min(1.0, (done + fraction) / total),
+            images_per_second=rate,
+            seconds_left=left,
+            val_accuracy=float(epochs["val_accuracy"].iloc[-1]) if done else None,
+            best_accuracy=float(epochs["val_accuracy"].max()) if done else None,
+        )
+
+    def request(self, action: str) -> None:
+        """Ask whoever writes this run for 'pause' or 'stop', or with 'resume' take a pause back.
+
+        Raises:
+            UserError: The run is not being trained by anybody.
+        """
+        if self.status not in ACTIVE:
+            raise UserError(f"The run {self.name!r} is not training ({self.status}).")
+        file = self.folder / "request"
+        if action == "resume":
+            if self.requested() != "stop":
+                file.unlink(missing_ok=True)
+        elif action in REQUESTS:
+            write_atomically(file, action)
+        else:
+            raise ValueError(f"action must be pause, resume or stop, not {action!r}.")
+
+    def requested(self) -> str:
+        """'pause', 'stop' or ''."""
+        try:
+            action = (self.folder / "request").read_text(encoding="utf-8").strip()
+        except OSError:
+            return ""
+        return action if action in REQUESTS else ""
+
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(item.stat().st_size for item in self.folder.iterdir() if item.is_file())
+
+    def delete(self) -> None:
+        """Remove the folder. Raises UserError while it is being trained."""
+        if self.is_locked():
+            raise UserError(f"The run {self.name!r} is being trained; stop it first.")
+        doomed = Path(tempfile.mkdtemp(prefix=".removing-", dir=self.folder.parent))
+        os.replace(self.folder, doomed / self.name)
+        shutil.rmtree(doomed, ignore_errors=True)
+
+
+class RunWriter:
+    """The one who trains: creates the folder, holds its lock, writes tables and status."""
+
+    def __init__(self, run: Run, lock: FileLock):
+        self.run = run
+        self.folder = run.folder
+        self._lock = lock
+        self._files = {}
+        for name, columns in (("steps", STEP_COLUMNS), ("epochs", EPOCH_COLUMNS)):
+            file = open(self.folder / f"{name}.csv", "a", encoding="utf-8", newline="")  # noqa: SIM115
+            if file.tell() == 0:
+                file.write(",".join(columns) + "\n")
+                file.flush()
+            self._files[name] = file
+        (self.folder / "request").unlink(missing_ok=True)
+
+    @classmethod
+    def create(cls, info: dict[str, Any], name: str | None = None) -> "RunWriter":
+        """Make a new run folder. `info` is `run.json` but for format, name, created and status.
+
+        Raises:
+            UserError: A run of this name exists.
+        """
+        folder = runs_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        config = info["config"]
+        stem = f"{config['dataset']}-{config['preset']}"[:50]
+        names = (
+            [check_name(name, "run")]
+            if name
+            else (f"{stem}-{number}" for number in range(1, 100_000))
+        )
+        for candidate in names:
+            try:
+                (folder / candidate).mkdir()
+                break
+            except FileExistsError:
+                continue
+        else:
+            raise UserError(
+                f"There is already a run {name!r}. Choose another name, or delete it first."
+            )
+        run = Run(folder / candidate)
+        lock = FileLock(run.folder / "lock", timeout=0)
+        lock.acquire()
+        created = datetime.now().astimezone().isoformat(timespec="seconds")
+        head = dict(format=FORMAT, name=candidate, created=created, status="running", message="")
+        write_atomically(
+            run.folder / "run.json", json.dumps(head | info, indent=1, ensure_ascii=False)
+        )
+        return cls(run, lock)
+
+    @classmethod
+    def reopen(cls, name: str) -> "RunWriter":
+        """Take over a run that nobody writes. Raises UserError if somebody does."""
+        run = Run.open(name)
+        lock = FileLock(run.folder / "lock")
+        try:
+            lock.acquire(timeout=2)  # a reader who looks whether it is held has it for a moment
+        except Timeout as error:
+            raise UserError(
+                f"The run {name!r} is already being trained, perhaps by another process."
+            ) from error
+        return cls(run, lock)
+
+    def update(self, **changes: Any) -> None:
+        """Change entries of `run.json`, atomically."""
+        info = self.run.info() | changes
+        write_atomically(self.folder / "run.json", json.dumps(info, indent=1, ensure_ascii=False))
+
+    def append(self, table: str, rows: Sequence[Sequence[float]]) -> None:
+        """Add rows to 'steps' or 'epochs' and hand them to the operating system."""
+        file = self._files[table]
+        file.write("".join(",".join(f"{value:.9g}" for value in row) + "\n" for row in rows))
+        file.flush()
+
+    def lengths(self) -> dict[str, int]:
+        """Bytes of each table now, for the checkpoint; on disk when this returns."""
+        for file in self._files.values():
+            file.flush()
+            os.fsync(file.fileno())
+        return {name: file.tell() for name, file in self._files.items()}
+
+    def cut(self, lengths: dict[str, int]) -> None:
+        """Drop what was written after the checkpoint with these lengths."""
+        for name, file in self._files.items():
+            file.truncate(lengths[name])
+            file.seek(0, os.SEEK_END)
+
+    def close(self) -> None:
+        for file in self._files.values():
+            file.close()
+        self._lock.release()
+
+
+def list_runs() -> list[Run]:
+    """Every run whose `run.json` can be read, newest first."""
+    folder = runs_folder()
+    if not folder.is_dir():
+        return []
+    runs = []
+    for item in folder.iterdir():
+        if item.name.startswith(".") or not (item / "run.json").is_file():
+            continue
+        try:
+            run = Run(item)
+            runs.append((run.created, item.name, run))
+        except (UserError, KeyError, ValueError):
+            continue  # another program's folder, or one being deleted
+    return [run for _, _, run in sorted(runs, key=lambda entry: entry[:2], reverse=True)]
+
+
+def read_table(file: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """A table of numbers; a torn last line, as a killed process leaves it, is ignored."""
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        content = b""
+    whole = content[: content.rfind(b"\n") + 1]
+    if not whole.strip():
+        return pd.DataFrame({column: pd.Series(dtype=float) for column in columns})
+    return pd.read_csv(io.BytesIO(whole))
+
+
+class TableTail:
+    """Follows a growing table: the rows that came since the last look, without reading the file again."""
+
+    def __init__(self, file: Path):
+        self.file = file
+        self.position = 0
+
+    def read(self) -> tuple[bool, list[list[float]]]:
+        """Returns (reset, rows): `reset` is True if the table became shorter, then `rows` are all it has."""
+        try:
+            size = self.file.stat().st_size
+            reset = size < self.position
+            if reset:
+                self.position = 0
+            if size == self.position:
+                return reset, []
+            with open(self.file, "rb") as stream:
+                stream.seek(self.position)
+                content = stream.read(size - self.position)
+        except FileNotFoundError:
+            return False, []
+        whole = content[: content.rfind(b"\n") + 1]
+        lines = whole.decode("utf-8", errors="replace").splitlines()
+        if self.position == 0:
+            lines = lines[1:]  # the header
+        self.position += len(whole)
+        rows = []
+        for line in lines:
+            try:
+                rows.append([float(value) for value in line.split(",")])
+            except ValueError:
+                continue
+        return reset, rows
+
+
+def to_ranges(indices: np.ndarray) -> list[list[int]]:
+    """Indices in order as [start, stop) pairs: a few numbers instead of 80,000."""
+    if not len(indices):
+        return []
+    breaks = np.flatnonzero(np.diff(indices) != 1) + 1
+    starts, stops = indices[np.r_[0, breaks]], indices[np.r_[breaks - 1, len(indices) - 1]] + 1
+    return [[int(a), int(b)] for a, b in zip(starts, stops, strict=True)]
+
+
+def from_ranges(ranges: list[list[int]]) -> np.ndarray:
+    return np.concatenate([np.arange(a, b) for a, b in ranges] or [np.arange(0)]).astype(np.int64)
+
+
+def write_atomically(file: Path, text: str) -> None:
+    """Readers see the old text or the new, never half of it."""
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        for attempt in range(20):
+            try:
+                os.replace(temporary, file)
+                break
+            except PermissionError:  # Windows, while somebody reads it
+                if attempt == 19:
+                    raise
+                time.sleep(0.05)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def describe_classes(classes: Sequence[ClassInfo]) -> list[dict[str, str]]:
+    return [asdict(item) for item in classes]
