@@ -1,0 +1,87 @@
+"""What pages say when something is missing, wrong, or takes a while."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import streamlit as st
+
+from tinymodel.errors import UserError
+from tinymodel.jobs import Job
+
+
+def invite(
+    title: str, text: str, *, page: str, label: str, icon: str = ":material/arrow_forward:"
+) -> None:
+    """An empty state: what this place will show, and the link to where it is made (`page`: "views/data.py")."""
+    with st.container(border=True, key=f"invitation-{title}"):
+        st.subheader(title, anchor=False)
+        st.markdown(text)
+        st.page_link(page, label=label, icon=icon)
+
+
+def missing(title: str, text: str, *, page: str, label: str, **kwargs: str) -> NoReturn:
+    """`invite`, and nothing of the page after it: the guard at the beginning of a page."""
+    invite(title, text, page=page, label=label, **kwargs)
+    st.stop()
+
+
+def show_error(error: UserError | str) -> None:
+    st.error(str(error), icon=":material/error:")
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Show a `UserError` of the block as its one sentence; the page goes on after the block."""
+    try:
+        yield
+    except UserError as error:
+        show_error(error)
+
+
+def show_job(job: Job, *, stoppable: bool = True) -> None:
+    """How far a job is, how long it still takes, and a way out; the page reruns once when it has ended.
+
+    A failed job shows its sentence, a stopped one says so, a finished one shows nothing.
+    """
+    if job.active:
+        _follow(job, stoppable)
+    elif job.state == "failed":
+        show_error(job.error)
+    elif job.state == "stopped":
+        st.info(f"{job.label}: stopped.", icon=":material/block:")
+
+
+@st.fragment(run_every=0.7)
+def _follow(job: Job, stoppable: bool) -> None:
+    if not job.active:
+        st.rerun()
+    left = job.seconds_left
+    text = job.message if left is None else f"{job.message} · {duration(left)} left"
+    bar, button = st.columns([5, 1], vertical_alignment="bottom")
+    bar.progress(job.fraction, text)
+    if stoppable:
+        key = f"stop-{job.key}"
+        button.button("Stop", key=key, icon=":material/stop:", on_click=job.stop, width="stretch")
+
+
+def duration(seconds: float) -> str:
+    """'40 s', '2 min 40 s', '1 h 5 min', '3 days 4 h'."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, rest = divmod(seconds, 60)
+    if minutes < 10 and rest >= 5:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if not hours:
+        return f"{minutes} min"
+    days, hours = divmod(hours, 24)
+    if not days:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{days} day{'s' if days > 1 else ''}" + (f" {hours} h" if hours else "")
+
+
+def percent(fraction: float | None) -> str:
+    """'61.3 %', or a dash if there is none yet."""
+    return "–" if fraction is None else f"{100 * fraction:.1f} %"

@@ -1,0 +1,34 @@
+"""What surrounds every page: navigation, and the card of the run that is going."""
+
+from pathlib import Path
+
+import streamlit as st
+
+st.set_page_config(
+    page_title="Tiny ImageNet classroom",
+    page_icon=":material/visibility:",
+    layout="wide",
+)
+
+PAGES = [
+    st.Page(
+        f"views/{name}.py",
+        title=title,
+        icon=f":material/{icon}:",
+        url_path="" if name == "overview" else name,
+        default=name == "overview",
+        help=help,
+    )
+    for name, title, icon, help in (
+        ("overview", "Home", "home", "What this is, how things stand, and what to do next."),
+        ("data", "Data", "photo_library", "The images the network learns from."),
+        ("network", "Network", "account_tree", "What the network looks like inside."),
+        ("train", "Train", "model_training", "Train the network and watch it learn."),
+        ("gradcam", "Grad-CAM", "center_focus_strong", "Where the network looks."),
+        ("mistakes", "Mistakes", "rule", "What the network got wrong (misclassified)."),
+    )
+    if (Path(__file__).parent / "views" / f"{name}.py").is_file()
+]
+
+page = st.navigation(PAGES)
+page.run()

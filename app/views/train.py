@@ -1,0 +1,5 @@
+"""Train: choose, start, watch."""
+
+import streamlit as st
+
+st.title("Train")

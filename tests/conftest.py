@@ -1,0 +1,104 @@
+"""Fixtures for every test: folders of its own, a small dataset, and runs without training."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinymodel.config import TrainConfig
+from tinymodel.data.prepared import ClassInfo, PreparedDataset, PreparedWriter, open_dataset
+from tinymodel.runs import RunWriter, describe_classes, to_ranges
+
+APP = Path(__file__).resolve().parent.parent / "app"
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch) -> Path:
+    """Empty data and runs folders that nobody else sees; returns their parent."""
+    monkeypatch.setenv("TINYMODEL_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("TINYMODEL_RUNS", str(tmp_path / "runs"))
+    return tmp_path
+
+
+def write_small_dataset(
+    name: str = "small", classes: int = 3, train: int = 12, val: int = 4
+) -> PreparedDataset:
+    """`classes` classes, each of one colour with noise, with boxes: learnable in seconds."""
+    generator = np.random.default_rng(0)
+    infos = [ClassInfo(f"n{i:08d}", f"colour {i}", f"Images of colour {i}") for i in range(classes)]
+    counts = dict(train=train, val=val)
+    with PreparedWriter(
+        name,
+        kind="sample",
+        classes=infos,
+        fingerprint=f"small-{classes}-{train}-{val}",
+        capacity=classes * (train + val),
+    ) as writer:
+        for split, count in counts.items():
+            for label in range(classes):
+                colour = np.array([60, 120, 180]) if label == 0 else np.roll([220, 40, 90], label)
+                noise = generator.integers(-30, 30, (count, 64, 64, 3))
+                images = np.clip(colour + noise, 0, 255).astype(np.uint8)
+                box = dict(x0=8, y0=8, x1=47, y1=47)
+                rows = [
+                    dict(split=split, label=label, source=f"{split}/{label}/{i}", **box)
+                    for i in range(count)
+                ]
+                writer.add(images, rows)
+    return open_dataset(name)
+
+
+@pytest.fixture
+def small_dataset(folders) -> PreparedDataset:
+    """Three classes, 12 training and 4 validation images each, prepared under the name 'small'."""
+    return write_small_dataset()
+
+
+def run_info(dataset: PreparedDataset, config: TrainConfig, steps_per_epoch: int = 10) -> dict:
+    """`run.json` as the training loop writes it, for runs that tests make by hand."""
+    subset = dataset.subset(config.classes, config.hold_out_classes, config.per_class)
+    return dict(
+        config=config.to_json(),
+        model=dict(classes=len(subset.classes), width=config.width),
+        classes=describe_classes(subset.classes),
+        mean=list(dataset.mean),
+        std=list(dataset.std),
+        fingerprint=dataset.fingerprint,
+        train_indices=to_ranges(subset.train),
+        val_indices=to_ranges(subset.val),
+        train_images=len(subset.train),
+        val_images=len(subset.val),
+        steps_per_epoch=steps_per_epoch,
+        device="cpu",
+        precision="fp32",
+    )
+
+
+def add_epoch(writer: RunWriter, epoch: int, steps: int = 10) -> None:
+    """Rows of one epoch with plausible curves."""
+    for i in range(steps):
+        step = (epoch - 1) * steps + i + 1
+        done = step / 100
+        loss, accuracy = 2.3 * 0.4**done, 1 - 0.9 * 0.3**done
+        writer.append("steps", [[step, epoch, 0.1, loss, accuracy, 0.1 * step, 300.0]])
+    writer.append("epochs", [[epoch, 0.1, 1.2, loss, accuracy, loss + 0.2, accuracy - 0.1, 300.0]])
+
+
+@pytest.fixture
+def finished_run(small_dataset):
+    """A run of three epochs with tables and no weights, named 'small-classroom-1'."""
+    config = TrainConfig(dataset="small", epochs=3, width=4)
+    writer = RunWriter.create(run_info(small_dataset, config))
+    for epoch in (1, 2, 3):
+        add_epoch(writer, epoch)
+    writer.update(status="finished")
+    writer.close()
+    return writer.run
+
+
+@pytest.fixture
+def app(folders):
+    """The whole app in Streamlit's test harness, on empty folders; `app.switch_page("views/train.py")` and so on."""
+    from streamlit.testing.v1 import AppTest
+
+    return AppTest.from_file(str(APP / "frame.py"), default_timeout=20)
