@@ -9,7 +9,6 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-
 NORMS = ("batch", "group", "layer", "ghost")
 CONVOLUTIONS = ("plain", "depthwise", "depthwise-separable")
 GHOST_BATCH = 32  # images that share their statistics under norm="ghost"
@@ -21,7 +20,9 @@ class GhostBatchNorm2d(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or x.shape[0] <= GHOST_BATCH:
             return super().forward(x)
-        return torch.cat([super(GhostBatchNorm2d, self).forward(part) for part in x.split(GHOST_BATCH)])
+        return torch.cat(
+            [super(GhostBatchNorm2d, self).forward(part) for part in x.split(GHOST_BATCH)]
+        )
 
 
 def make_norm(norm: str, channels: int) -> nn.Module:
@@ -29,7 +30,10 @@ def make_norm(norm: str, channels: int) -> nn.Module:
         return nn.BatchNorm2d(channels)
     if norm == "ghost":
         return GhostBatchNorm2d(channels)
-    groups = 1 if norm == "layer" else min(16, channels)
+    if norm == "layer":
+        return nn.GroupNorm(1, channels)
+    # 16 groups, or where 16 does not divide the channels (width 8 or 20) the next smaller number that does.
+    groups = next(n for n in range(min(16, channels), 0, -1) if channels % n == 0)
     return nn.GroupNorm(groups, channels)
 
 
@@ -149,9 +153,19 @@ class BottleneckNet(nn.Module):
         self.stage3 = Stage(4 * width, norm, convolution, skip)  # (B, 512, 8, 8)
         self.pool = nn.AdaptiveAvgPool2d(1)  # (B, 512, 1, 1)
         self.classifier = nn.Linear(8 * width, classes)
+        self.initialize()
+
+    def initialize(self, generator: torch.Generator | None = None) -> None:
+        """Draw fresh weights: Xavier-uniform convolutions, the linear layer as PyTorch does.
+
+        With a generator of one's own the draw is reproducible whatever other threads do.
+        """
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                nn.init.xavier_uniform_(module.weight)
+                nn.init.xavier_uniform_(module.weight, generator=generator)
+        bound = self.classifier.in_features**-0.5
+        nn.init.uniform_(self.classifier.weight, -bound, bound, generator=generator)
+        nn.init.uniform_(self.classifier.bias, -bound, bound, generator=generator)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stage3(self.stage2(self.stage1(self.first(x))))

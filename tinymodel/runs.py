@@ -363,10 +363,15 @@ class RunWriter:
             os.fsync(file.fileno())
         return {name: file.tell() for name, file in self._files.items()}
 
-    def cut(self, lengths: dict[str, int]) -> None:
-        """Drop what was written after the checkpoint with these lengths."""
+    def cut(self, lengths: dict[str, int] | None) -> None:
+        """Drop what was written after the checkpoint with these lengths; None: everything but the header."""
         for name, file in self._files.items():
-            file.truncate(lengths[name])
+            if lengths is None:
+                with open(file.name, "rb") as table:
+                    length = len(table.readline())
+            else:
+                length = lengths[name]
+            file.truncate(length)
             file.seek(0, os.SEEK_END)
 
     def close(self) -> None:

@@ -1,0 +1,1 @@
+"""The training engine: recipe, loop, background thread."""
