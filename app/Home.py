@@ -1,5 +1,30 @@
 """The launcher: `streamlit run app/Home.py`."""
 
-import streamlit as st
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-app = st.App("frame.py")
+import anyio.to_thread
+import streamlit as st
+from components import stream
+
+from tinymodel import jobs
+from tinymodel.training.supervisor import supervisor
+
+
+@asynccontextmanager
+async def lifespan(app: st.App) -> AsyncIterator[None]:
+    """At the end the training writes a checkpoint and stops, and so do the jobs."""
+    with stream.closing_on_signals():
+        try:
+            yield
+        finally:
+            await anyio.to_thread.run_sync(end)
+
+
+def end() -> None:
+    supervisor.stop()  # both at once, then wait for both
+    jobs.stop_all()
+    supervisor.shutdown()
+
+
+app = st.App("frame.py", routes=stream.routes, lifespan=lifespan)

@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import streamlit as st
+from components import live
+
+HERE = Path(__file__).parent
 
 st.set_page_config(
     page_title="Tiny ImageNet classroom",
-    page_icon=":material/visibility:",
+    page_icon=str(HERE / "icon.svg"),
     layout="wide",
 )
 
@@ -27,8 +30,10 @@ PAGES = [
         ("gradcam", "Grad-CAM", "center_focus_strong", "Where the network looks."),
         ("mistakes", "Mistakes", "rule", "What the network got wrong (misclassified)."),
     )
-    if (Path(__file__).parent / "views" / f"{name}.py").is_file()
+    if (HERE / "views" / f"{name}.py").is_file()
 ]
 
 page = st.navigation(PAGES)
+with st.sidebar:
+    live.status_card()
 page.run()

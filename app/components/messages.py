@@ -8,6 +8,17 @@ import streamlit as st
 
 from tinymodel.errors import UserError
 from tinymodel.jobs import Job
+from tinymodel.training.supervisor import duration
+
+__all__ = [
+    "duration",
+    "invite",
+    "missing",
+    "percent",
+    "show_error",
+    "show_job",
+    "user_errors",
+]
 
 
 def invite(
@@ -63,23 +74,6 @@ def _follow(job: Job, stoppable: bool) -> None:
     if stoppable:
         key = f"stop-{job.key}"
         button.button("Stop", key=key, icon=":material/stop:", on_click=job.stop, width="stretch")
-
-
-def duration(seconds: float) -> str:
-    """'40 s', '2 min 40 s', '1 h 5 min', '3 days 4 h'."""
-    seconds = round(seconds)
-    if seconds < 60:
-        return f"{seconds} s"
-    minutes, rest = divmod(seconds, 60)
-    if minutes < 10 and rest >= 5:
-        return f"{minutes} min {rest} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    if not hours:
-        return f"{minutes} min"
-    days, hours = divmod(hours, 24)
-    if not days:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{days} day{'s' if days > 1 else ''}" + (f" {hours} h" if hours else "")
 
 
 def percent(fraction: float | None) -> str:

@@ -1,0 +1,361 @@
+// Curves, epoch table, progress bars and status card. All of a tab share one event stream, and its rows are kept
+// here, so that a component that comes later is drawn at once. See components/stream.py for the other end.
+
+const LIMIT = 6000  // points of a curve that a browser draws without effort
+
+function openHub() {
+  const runs = new Map()  // name → {steps: [columns], epochs: [rows], listeners}
+  const statusListeners = new Set()
+  let source = null, opened = '', lastId = '', timer = null, url = ''
+  const hub = { current: undefined, statuses: {} }
+
+  const get = (name) => {
+    if (!runs.has(name)) runs.set(name, { steps: [[], [], [], []], epochs: [], listeners: new Set() })
+    return runs.get(name)
+  }
+
+  function open() {
+    const wanted = [...runs.keys()].filter((name) => runs.get(name).listeners.size)
+    for (const name of runs.keys()) if (!wanted.includes(name)) runs.delete(name)
+    const anybody = wanted.length || statusListeners.size
+    const key = anybody && !document.hidden ? JSON.stringify(wanted.sort()) : ''
+    if (key === opened && (!source || source.readyState !== EventSource.CLOSED)) return
+    source?.close()
+    source = null
+    opened = key
+    if (!key) return  // a hidden tab gives its connection back: a browser has only six for a host
+    const query = wanted.map((name) => 'run=' + encodeURIComponent(name))
+    if (lastId) query.push('after=' + encodeURIComponent(lastId))
+    source = new EventSource(url + '?' + query.join('&'))
+    source.addEventListener('rows', (event) => take(JSON.parse(event.data), event.lastEventId))
+    source.addEventListener('status', (event) => {
+      const { current, runs: shown } = JSON.parse(event.data)
+      hub.current = current
+      hub.statuses = shown
+      for (const listener of [...statusListeners]) listener()
+    })
+    source.onerror = () => { if (source?.readyState === EventSource.CLOSED) schedule(3000) }
+  }
+
+  function take(message, id) {
+    lastId = id
+    const run = get(message.run)
+    if (message.reset) { run.steps = [[], [], [], []]; run.epochs = [] }
+    for (const row of message.steps) row.forEach((value, column) => run.steps[column].push(value))
+    run.epochs.push(...message.epochs)
+    let reset = message.reset
+    if (run.steps[0].length > LIMIT) {
+      run.steps = run.steps.map((column) => column.filter((_, i) => i % 2 || i === column.length - 1))
+      reset = true
+    }
+    for (const listener of [...run.listeners]) listener(reset ? null : message)
+  }
+
+  function schedule(delay = 120) {  // components come and go together: wait for all of them
+    clearTimeout(timer)
+    timer = setTimeout(open, delay)
+  }
+
+  document.addEventListener('visibilitychange', () => schedule(document.hidden ? 10000 : 0))
+  return Object.assign(hub, {
+    rows: (name) => get(name),
+    connect(address) { url = address; schedule() },
+    onRows(name, listener) {
+      get(name).listeners.add(listener)
+      schedule()
+      return () => { runs.get(name)?.listeners.delete(listener); schedule() }
+    },
+    onStatus(listener) {
+      statusListeners.add(listener)
+      schedule()
+      return () => { statusListeners.delete(listener); schedule() }
+    },
+  })
+}
+
+const hub = (globalThis.tinymodelLive ??= openHub())
+const instances = new WeakMap()
+
+const percent = (x) => (x == null ? '–' : (100 * x).toFixed(1) + ' %')
+const number = (x, digits = 3) => (x == null ? '–' : Number(x).toFixed(digits))
+const rate = (x) => (x == null ? '–' : x >= 0.01 ? x.toFixed(4) : x.toExponential(1))
+const epochsOf = (status) => `epoch ${status.epoch} of ${status.epochs}`
+
+function duration(seconds) {
+  const s = Math.round(seconds)
+  if (s < 60) return `${s} s`
+  if (s < 600) return s % 60 ? `${Math.floor(s / 60)} min ${s % 60} s` : `${s / 60} min`
+  const minutes = Math.round(s / 60)
+  if (minutes < 60) return `${minutes} min`
+  const hours = Math.floor(minutes / 60)
+  if (hours < 48) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`
+  return `${Math.round(hours / 24)} days`
+}
+
+function element(tag, className, parent, text) {
+  const node = document.createElement(tag)
+  if (className) node.className = className
+  if (text != null) node.textContent = text
+  parent?.append(node)
+  return node
+}
+
+const WORDS = {
+  running: 'training', paused: 'paused', stopped: 'stopped', interrupted: 'interrupted', failed: 'failed',
+  finished: 'finished',
+}
+const active = (status) => status && (status.status === 'running' || status.status === 'paused')
+
+function word(status) {
+  if (active(status) && status.requested === 'stop') return 'stopping …'
+  if (status.status === 'running' && status.requested === 'pause') return 'pausing …'
+  return WORDS[status.status] ?? status.status
+}
+
+// ---- one maker per kind: (root, data, component) → {update(data), close()}
+
+function card(root, data, component) {
+  const link = element('a', 'tm-card', root)
+  const top = element('div', 'tm-card-top', link)
+  const dot = element('span', 'tm-dot', top)
+  const title = element('span', 'tm-card-title', top)
+  const line = element('div', 'tm-card-line', link)
+  const bar = element('div', 'tm-bar', link)
+  const fill = element('div', 'tm-fill', bar)
+  const figures = element('div', 'tm-card-line tm-muted', link)
+  let status = data.status
+  link.onclick = (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || !status) return
+    event.preventDefault()
+    component.setTriggerValue('open', status.run)
+  }
+  function draw() {
+    link.style.display = status ? '' : 'none'
+    if (!status) return
+    link.href = data.train + '?run=' + encodeURIComponent(status.run)
+    link.title = 'Go to this run'
+    dot.className = 'tm-dot tm-' + status.status
+    title.textContent = status.run
+    bar.style.display = active(status) ? '' : 'none'
+    fill.style.width = 100 * status.run_fraction + '%'
+    if (active(status)) {
+      const left = status.status === 'running' && status.seconds_left != null
+        ? `${duration(status.seconds_left)} left` : word(status)
+      line.textContent = `${epochsOf(status)} · ${left}`
+      figures.textContent = status.val_accuracy == null
+        ? 'first results after epoch 1' : `validation ${percent(status.val_accuracy)}`
+    } else {
+      line.textContent = word(status)
+      figures.textContent = status.best_accuracy == null ? '' : `best validation ${percent(status.best_accuracy)}`
+    }
+  }
+  draw()
+  return {
+    status: (hubNow) => { if (hubNow.current !== undefined) status = hubNow.current; draw(); return status },
+    update(fresh) { data = fresh; status = fresh.status; draw() },
+  }
+}
+
+function progress(root, data) {
+  const box = element('div', 'tm-progress', root)
+  const rows = ['Epoch', 'Run'].map((label) => {
+    const row = element('div', 'tm-progress-row', box)
+    element('span', 'tm-progress-label', row, label)
+    const fill = element('div', 'tm-fill', element('div', 'tm-bar tm-thick', row))
+    return { fill, text: element('span', 'tm-progress-text', row) }
+  })
+  const facts = element('div', 'tm-facts', box)
+  const fact = (label) => {
+    const cell = element('div', 'tm-fact', facts)
+    element('div', 'tm-fact-label', cell, label)
+    return element('div', 'tm-fact-value', cell)
+  }
+  const values = {
+    left: fact('Time left'), speed: fact('Speed'), now: fact('Validation accuracy'), best: fact('Best so far'),
+  }
+  let status = data.status
+  function draw() {
+    if (!status) return
+    rows[0].fill.style.width = 100 * status.epoch_fraction + '%'
+    rows[1].fill.style.width = 100 * status.run_fraction + '%'
+    rows[0].text.textContent = `${status.epoch} of ${status.epochs}`
+    rows[1].text.textContent = (100 * status.run_fraction).toFixed(0) + ' %'
+    const waiting = word(status)
+    values.left.textContent = status.status === 'running' && !status.requested
+      ? (status.seconds_left == null ? 'measuring …' : duration(status.seconds_left)) : waiting
+    values.speed.textContent = status.images_per_second == null
+      ? '–' : `${Math.round(status.images_per_second)} images/s`
+    values.now.textContent = percent(status.val_accuracy)
+    values.best.textContent = percent(status.best_accuracy)
+  }
+  draw()
+  return {
+    status: (hubNow) => { status = hubNow.statuses[data.run] ?? status; draw(); return status },
+    update(fresh) { data = fresh; status = fresh.status; draw() },
+  }
+}
+
+function table(root, data) {
+  const box = element('div', 'tm-table-box', root)
+  const node = element('table', 'tm-table', box)
+  const head = element('tr', '', element('thead', '', node))
+  for (const title of ['Epoch', 'Learning rate', 'Time', 'Training loss', 'Training accuracy', 'Validation loss',
+    'Validation accuracy', 'Images/s']) element('th', '', head, title)
+  const body = element('tbody', '', node)
+  function draw() {
+    const epochs = hub.rows(data.run).epochs
+    const best = Math.max(...epochs.map((row) => row[6] ?? 0))
+    body.replaceChildren()
+    for (const row of [...epochs].reverse()) {
+      const line = element('tr', row[6] === best ? 'tm-best' : '', body)
+      const cells = [row[0], rate(row[1]), duration(row[2]), number(row[3]), percent(row[4]), number(row[5]),
+        percent(row[6]) + (row[6] === best ? ' ★' : ''), row[7] == null ? '–' : Math.round(row[7])]
+      for (const cell of cells) element('td', '', line, cell)
+    }
+    if (!epochs.length) {
+      const cell = element('td', 'tm-muted', element('tr', '', body), 'The first row comes after the first epoch.')
+      cell.colSpan = 8
+    }
+  }
+  draw()
+  const close = hub.onRows(data.run, (message) => { if (!message || message.epochs.length) draw() })
+  return { update() {}, close }
+}
+
+function curves(root, data) {
+  const grid = element('div', 'tm-curves', root)
+  const { train, validation } = data.colours
+  const steps = (column) => (rows) => ({ x: rows.steps[0], y: rows.steps[column] })
+  const epochs = (column) => (rows) => ({ x: rows.epochs.map((r) => r[0]), y: rows.epochs.map((r) => r[column]) })
+  const line = (name, colour, from, more = {}) => ({
+    from, trace: { type: 'scatter', mode: 'lines', name, line: { color: colour, width: 1.5 }, ...more },
+  })
+  const points = (name, colour, from, hover) => ({
+    from,
+    trace: { type: 'scatter', mode: 'lines+markers', name, line: { color: colour, width: 2.5 },
+      marker: { size: 6, color: colour }, hovertemplate: `epoch %{x}: ${hover}` },
+  })
+  const faint = { opacity: 0.35, hoverinfo: 'skip', showlegend: false }
+  const percents = '%{y:.1%}', plain = '%{y:.3f}'
+  const graphs = [
+    { title: 'Accuracy', note: 'right answers, higher is better', format: '.0%', traces: [
+      line('training, each step', train, steps(3), faint),
+      points('training', train, epochs(4), percents), points('validation', validation, epochs(6), percents)] },
+    { title: 'Loss', note: 'how wrong it is, lower is better', format: '', traces: [
+      line('training, each step', train, steps(2), faint),
+      points('training', train, epochs(3), plain), points('validation', validation, epochs(5), plain)] },
+    { title: 'Learning rate', note: 'the size of each step', format: '', traces: [
+      line('learning rate', train, steps(1), { line: { color: train, width: 2.5 }, showlegend: false,
+        hovertemplate: 'epoch %{x:.1f}: %{y:.4f}' })] },
+  ]
+  for (const graph of graphs) {
+    const figure = element('figure', 'tm-curve', grid)
+    const caption = element('figcaption', '', figure)
+    element('strong', '', caption, graph.title)
+    element('span', 'tm-muted', caption, graph.note)
+    graph.node = element('div', 'tm-plot', figure)
+    element('div', 'tm-skeleton', graph.node)
+  }
+
+  let plotly = null, closed = false, look = '', queue = Promise.resolve()
+  const style = (name, fallback) => getComputedStyle(root).getPropertyValue(name).trim() || fallback
+  function layout(graph) {
+    const text = style('--st-text-color', '#444'), gridColour = style('--st-border-color', '#ddd')
+    const axis = { gridcolor: gridColour, zeroline: false, automargin: true, linecolor: gridColour }
+    return {
+      uirevision: data.run,  // zoom and hidden traces outlive every redrawing of the same run
+      height: 300, margin: { l: 8, r: 10, t: 28, b: 8 },
+      paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
+      font: { color: text, family: style('--st-font', 'sans-serif'), size: 13 },
+      legend: { orientation: 'h', x: 0, y: 1.02, yanchor: 'bottom' }, hovermode: 'closest',
+      xaxis: { ...axis, title: { text: 'epoch' }, range: [0, data.epochs] },
+      yaxis: { ...axis, tickformat: graph.format, rangemode: 'tozero' },
+    }
+  }
+  const traces = (graph) => {
+    const rows = hub.rows(data.run)
+    return graph.traces.map(({ from, trace }) => {
+      const { x, y } = from(rows)
+      return { ...trace, x: [...x], y: [...y] }
+    })
+  }
+  const config = { displaylogo: false, responsive: true, displayModeBar: 'hover',
+    modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d'] }
+
+  async function redraw() {
+    for (const graph of graphs) {
+      graph.node.querySelector('.tm-skeleton')?.remove()
+      await plotly.react(graph.node, traces(graph), layout(graph), config)
+    }
+  }
+  async function extend(message) {
+    const fresh = { steps: message.steps.length ? message.steps[0].map((_, c) => message.steps.map((r) => r[c]))
+      : [[], [], [], []], epochs: message.epochs }
+    for (const graph of graphs) {
+      const parts = graph.traces.map(({ from }) => from(fresh))
+      const changed = parts.flatMap((part, index) => (part.x.length ? [index] : []))
+      if (changed.length) {
+        await plotly.extendTraces(graph.node,
+          { x: changed.map((i) => parts[i].x), y: changed.map((i) => parts[i].y) }, changed)
+      }
+    }
+  }
+  // plotly works asynchronously: one change after the other
+  const then = (work) => { queue = queue.then(() => (closed ? null : work())).catch((e) => console.error(e)) }
+  const theme = () => style('--st-text-color', '') + style('--st-border-color', '')
+  const close = hub.onRows(data.run, (message) => {
+    if (plotly) then(() => (message ? extend(message) : redraw()))
+  })
+  import(new URL(data.plotly, document.baseURI).href).then((module) => {
+    plotly = globalThis.Plotly ?? module.default
+    look = theme()
+    then(redraw)
+  }).catch((error) => {
+    console.error(error)
+    for (const graph of graphs) graph.node.textContent = 'The drawing program could not be loaded; reload the page.'
+  })
+  return {
+    update(fresh) {
+      data = fresh
+      if (plotly && look !== theme()) { look = theme(); then(redraw) }
+    },
+    close() {
+      closed = true
+      close()
+      if (plotly) for (const graph of graphs) plotly.purge(graph.node)
+    },
+  }
+}
+
+const MAKERS = { card, progress, table, curves }
+
+export default function (component) {
+  const { data, parentElement } = component
+  const root = parentElement.querySelector('.tm-live')
+  hub.connect(data.events)
+  let instance = instances.get(root)
+  if (instance) {
+    instance.component = component
+    instance.data = data
+    instance.made.update(data)
+  } else {
+    const made = MAKERS[data.kind](root, data, component)
+    instance = { component, data, made, asked: '' }
+    instances.set(root, instance)
+    const follow = () => {
+      const status = made.status?.(hub)
+      const state = status?.state ?? ''
+      if (made.status && state !== (instance.data.status?.state ?? '') && state !== instance.asked) {
+        instance.asked = state  // once: the page is run again because the run changed its state
+        instance.component.setTriggerValue('state', state)
+      }
+    }
+    instance.stop = made.status ? hub.onStatus(follow) : () => {}
+  }
+  return () => {
+    instance.stop()
+    instance.made.close?.()
+    instances.delete(root)
+    root.replaceChildren()
+  }
+}
