@@ -1,0 +1,1 @@
+"""Where a network looks: heat maps computed (`gradcam`) and drawn (`render`)."""

@@ -1,0 +1,126 @@
+"""Heat maps as pictures: one colour scale, crisp or smooth, over the image as it was before normalisation."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+# Inferno (van der Walt and Smith 2015), ten of its colours, between which plotly's scale of that name is linear too:
+# perceptually uniform, and readable in grey and by people with colour blindness.
+INFERNO = np.array(
+    [
+        (0, 0, 4),
+        (27, 12, 65),
+        (74, 12, 107),
+        (120, 28, 109),
+        (165, 44, 96),
+        (207, 68, 70),
+        (237, 105, 37),
+        (251, 155, 6),
+        (247, 209, 61),
+        (252, 255, 164),
+    ],
+    dtype=np.float32,
+)
+GAP = 12  # pixels between the pictures of a triptych
+
+
+def scale(heat: np.ndarray) -> np.ndarray:
+    """To [0, 1] by its own maximum; a map without positive values stays zero. float32, same shape."""
+    positive = np.maximum(heat, 0).astype(np.float32)
+    top = positive.max()
+    return positive / top if top > 0 else positive
+
+
+def colour(values: np.ndarray) -> np.ndarray:
+    """Values in [0, 1], (…), as colours of the heat scale: uint8 (…, 3)."""
+    positions = np.linspace(0, 1, len(INFERNO))
+    channels = [np.interp(values, positions, INFERNO[:, c]) for c in range(3)]
+    return np.stack(channels, axis=-1).round().astype(np.uint8)
+
+
+def enlarge(values: np.ndarray, side: int, smooth: bool) -> np.ndarray:
+    """A map (h, w) or picture uint8 (h, w, 3) at `side`×`side` pixels: whole cells repeated, or bilinear."""
+    method = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
+    return np.asarray(Image.fromarray(np.ascontiguousarray(values)).resize((side, side), method))
+
+
+def heat_map(heat: np.ndarray, *, side: int = 512, smooth: bool = False) -> np.ndarray:
+    """A map float32 (h, w) as a picture, uint8 (side, side, 3)."""
+    return colour(enlarge(scale(heat), side, smooth))
+
+
+def overlay(
+    image: np.ndarray, heat: np.ndarray, *, opacity: float, side: int = 512, smooth: bool = False
+) -> np.ndarray:
+    """The heat map over the image.
+
+    Args:
+        image: uint8 (64, 64, 3), RGB, never normalised.
+        heat: float32 (h, w), of any size.
+        opacity: Of the heat map, in [0, 1]. A blank map hides nothing.
+
+    Returns:
+        uint8 (side, side, 3).
+    """
+    below = enlarge(image, side, smooth)
+    if not (heat > 0).any():
+        return below
+    above = heat_map(heat, side=side, smooth=smooth)
+    return ((1 - opacity) * below + opacity * above.astype(np.float32)).round().astype(np.uint8)
+
+
+def triptych(
+    image: np.ndarray,
+    heat: np.ndarray,
+    lines: Sequence[str],
+    *,
+    opacity: float,
+    smooth: bool = False,
+    side: int = 384,
+) -> bytes:
+    """Image, heat map and overlay side by side under some lines of text, as a PNG file.
+
+    Args:
+        lines: The first is the title; long ones are wrapped.
+    """
+    pictures = (
+        enlarge(image, side, smooth),
+        heat_map(heat, side=side, smooth=smooth),
+        overlay(image, heat, opacity=opacity, side=side, smooth=smooth),
+    )
+    width = 3 * side + 4 * GAP
+    texts = [
+        (text, font)
+        for number, line in enumerate(lines)
+        for font in [ImageFont.load_default(26 if number == 0 else 18)]
+        for text in _wrap(line, font, width - 2 * GAP)
+    ]
+    top = GAP + sum(round(1.35 * font.size) for _, font in texts)
+    canvas = Image.new("RGB", (width, top + side + 2 * GAP), "white")
+    draw, y = ImageDraw.Draw(canvas), GAP
+    for text, font in texts:
+        draw.text((GAP, y), text, fill="black", font=font)
+        y += round(1.35 * font.size)
+    for number, picture in enumerate(pictures):
+        canvas.paste(Image.fromarray(picture), (GAP + number * (side + GAP), top + GAP))
+    return png(np.asarray(canvas))
+
+
+def png(picture: np.ndarray) -> bytes:
+    """uint8 (h, w, 3) as a PNG file."""
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _wrap(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """Lines of at most `width` pixels, broken between words."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and font.getlength(f"{lines[-1]} {word}") <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
