@@ -73,13 +73,10 @@ def test_the_map_is_hot_where_the_decision_is_made(brightness, method, place):
     assert not result.blank
 
 
-@pytest.mark.parametrize("method", [name for name, method in METHODS.items() if method.uses_target])
+# The principal component is turned to its positive side, so the two Eigen-CAMs always show something.
+@pytest.mark.parametrize("method", [name for name in METHODS if not name.startswith("eigen")])
 def test_a_map_without_evidence_for_its_class_is_called_blank(brightness, method):
     result = explain(brightness, corner(1, 1), (0.5,) * 3, (0.25,) * 3, method=method, target=1)
-    if (
-        method == "eigengradcam"
-    ):  # what is common to the evidence against, turned to where it is weakest
-        return
     assert result.blank
     assert not result.heat.any()
 
