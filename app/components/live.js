@@ -78,7 +78,7 @@ const instances = new WeakMap()
 
 const percent = (x) => (x == null ? '–' : (100 * x).toFixed(1) + ' %')
 const number = (x, digits = 3) => (x == null ? '–' : Number(x).toFixed(digits))
-const rate = (x) => (x == null ? '–' : x >= 0.01 ? x.toFixed(4) : x.toExponential(1))
+const rate = (x) => (x == null ? '–' : x === 0 ? '0' : x >= 0.01 ? x.toFixed(4) : x.toExponential(1))
 const epochsOf = (status) => `epoch ${status.epoch} of ${status.epochs}`
 
 function duration(seconds) {
@@ -162,13 +162,13 @@ function progress(root, data) {
     const row = element('div', 'tm-progress-row', box)
     element('span', 'tm-progress-label', row, label)
     const fill = element('div', 'tm-fill', element('div', 'tm-bar tm-thick', row))
-    return { fill, text: element('span', 'tm-progress-text', row) }
+    return { bar: row, fill, text: element('span', 'tm-progress-text', row) }
   })
   const facts = element('div', 'tm-facts', box)
-  const fact = (label) => {
+  const fact = (title) => {
     const cell = element('div', 'tm-fact', facts)
-    element('div', 'tm-fact-label', cell, label)
-    return element('div', 'tm-fact-value', cell)
+    const label = element('div', 'tm-fact-label', cell, title)
+    return Object.assign(element('div', 'tm-fact-value', cell), { label })
   }
   const values = {
     left: fact('Time left'), speed: fact('Speed'), now: fact('Validation accuracy'), best: fact('Best so far'),
@@ -180,9 +180,13 @@ function progress(root, data) {
     rows[1].fill.style.width = 100 * status.run_fraction + '%'
     rows[0].text.textContent = `${status.epoch} of ${status.epochs}`
     rows[1].text.textContent = (100 * status.run_fraction).toFixed(0) + ' %'
-    const waiting = word(status)
-    values.left.textContent = status.status === 'running' && !status.requested
-      ? (status.seconds_left == null ? 'measuring …' : duration(status.seconds_left)) : waiting
+    const going = status.status === 'running' && !status.requested
+    for (const row of rows) row.bar.style.display = status.status === 'finished' ? 'none' : ''
+    values.left.label.textContent = going ? 'Time left' : 'State'
+    values.best.label.textContent = active(status) ? 'Best so far' : 'Best'
+    values.now.label.textContent = active(status) ? 'Validation accuracy' : 'Last validation accuracy'
+    values.left.textContent = going
+      ? (status.seconds_left == null ? 'measuring …' : duration(status.seconds_left)) : word(status)
     values.speed.textContent = status.images_per_second == null
       ? '–' : `${Math.round(status.images_per_second)} images/s`
     values.now.textContent = percent(status.val_accuracy)
@@ -213,7 +217,7 @@ function table(root, data) {
       for (const cell of cells) element('td', '', line, cell)
     }
     if (!epochs.length) {
-      const cell = element('td', 'tm-muted', element('tr', '', body), 'The first row comes after the first epoch.')
+      const cell = element('td', 'tm-muted tm-none', element('tr', '', body), 'The first row comes after the first epoch.')
       cell.colSpan = 8
     }
   }
@@ -235,7 +239,7 @@ function curves(root, data) {
     trace: { type: 'scatter', mode: 'lines+markers', name, line: { color: colour, width: 2.5 },
       marker: { size: 6, color: colour }, hovertemplate: `epoch %{x}: ${hover}` },
   })
-  const faint = { opacity: 0.35, hoverinfo: 'skip', showlegend: false }
+  const faint = { opacity: 0.45, hoverinfo: 'skip', showlegend: false }
   const percents = '%{y:.1%}', plain = '%{y:.3f}'
   const graphs = [
     { title: 'Accuracy', note: 'right answers, higher is better', format: '.0%', traces: [
@@ -268,7 +272,8 @@ function curves(root, data) {
       paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
       font: { color: text, family: style('--st-font', 'sans-serif'), size: 13 },
       legend: { orientation: 'h', x: 0, y: 1.02, yanchor: 'bottom' }, hovermode: 'closest',
-      xaxis: { ...axis, title: { text: 'epoch' }, range: [0, data.epochs] },
+      xaxis: { ...axis, title: { text: 'epoch' }, range: [0, data.epochs * 1.015],
+        dtick: data.epochs <= 7 ? 1 : data.epochs <= 15 ? 2 : undefined },
       yaxis: { ...axis, tickformat: graph.format, rangemode: 'tozero' },
     }
   }

@@ -69,11 +69,10 @@ def _follow(job: Job, stoppable: bool) -> None:
         st.rerun()
     left = job.seconds_left
     text = job.message if left is None else f"{job.message} · {duration(left)} left"
-    bar, button = st.columns([5, 1], vertical_alignment="bottom")
-    bar.progress(job.fraction, text)
-    if stoppable:
-        key = f"stop-{job.key}"
-        button.button("Stop", key=key, icon=":material/stop:", on_click=job.stop, width="stretch")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.progress(job.fraction, text)
+        if stoppable:
+            st.button("Stop", key=f"stop-{job.key}", icon=":material/stop:", on_click=job.stop)
 
 
 def percent(fraction: float | None) -> str:

@@ -1,14 +1,207 @@
-"""Train: choose, start, watch."""
+"""Train: choose what to learn from and how, start, watch it learn."""
 
 import streamlit as st
-from components import live
+from components import live, stream
+from components.config_form import choose_preset, config_form, set_value
+from components.messages import duration, missing, show_error, show_job, user_errors
+from streamlit.delta_generator import DeltaGenerator
 
-from tinymodel.runs import list_runs
+from tinymodel import jobs
+from tinymodel.config import PRESETS, TrainConfig
+from tinymodel.data import list_datasets, open_dataset
+from tinymodel.errors import UserError
+from tinymodel.runs import ACTIVE, Run, list_runs
+from tinymodel.training.supervisor import describe, supervisor
 
-st.title("Train")
-runs = list_runs()
-st.button("again")
-if runs:
-    live.progress(runs[0])
-    live.curves(runs[0])
-    live.epoch_table(runs[0])
+NEW = "new"
+UNREASONABLE = 3600  # seconds: a run longer than this gets a warning and an offer
+
+
+def main() -> None:
+    st.title("Train")
+    bar = st.container(horizontal=True, vertical_alignment="bottom", key="bar")
+    if (name := choose_run(bar)) == NEW:
+        prepare_run()
+    else:
+        with user_errors():
+            watch(Run.open(name), bar)
+
+
+def choose_run(bar: DeltaGenerator) -> str:
+    """A run or `NEW`, as the address says; else the run that trains now."""
+    runs = list_runs()
+    if not runs:
+        return NEW
+    names = [NEW, *(run.name for run in runs)]
+    current = stream.current_run()
+    wanted = st.query_params.get("run")
+    if wanted not in names:
+        if wanted:
+            st.warning(f"There is no run {wanted!r} any more.", icon=":material/help:")
+        wanted = current.name if current.status in ACTIVE else NEW
+    st.session_state["train-run"] = wanted
+    return bar.selectbox(
+        "Run",
+        names,
+        format_func=lambda name: "✚ A new run" if name == NEW else name,
+        key="train-run",
+        on_change=lambda: st.query_params.update(run=st.session_state["train-run"]),
+        width=420,
+    )
+
+
+# A new run
+
+
+def prepare_run() -> None:
+    datasets = list_datasets()
+    if not datasets:
+        missing(
+            "No images yet",
+            "Here you will choose how the network learns, and watch its curves while it does. "
+            "First it needs images to learn from: the sample is made in seconds.",
+            page="views/data.py",
+            label="Get images",
+        )
+    form, start = st.columns([2, 1], gap="large")
+    with form, user_errors():
+        name = st.selectbox(
+            "Images to learn from (dataset)", datasets, key="dataset", bind="query-params"
+        )
+        config = config_form(open_dataset(name), choose_preset())
+        with start, st.container(border=True):
+            show_estimate(config)
+
+
+def show_estimate(config: TrainConfig) -> None:
+    """How long it will take here, measured; then the button."""
+    st.subheader("How long it will take", anchor=False)
+    busy = next((run for run in list_runs() if run.status in ACTIVE), None)
+    try:
+        seconds = estimate(config, may_measure=busy is None)
+    except UserError as error:
+        show_error(error)
+        return
+    if seconds and seconds > UNREASONABLE:
+        offer_less(config, seconds)
+    if busy:
+        st.info(describe(busy), icon=":material/hourglass_top:")
+        st.page_link("views/train.py", label="Watch it", query_params=dict(run=busy.name))
+    if st.button("Start training", type="primary", icon=":material/play_arrow:", width="stretch"):
+        go_to(lambda: supervisor.start(config))
+
+
+def estimate(config: TrainConfig, may_measure: bool) -> float | None:
+    """Seconds, or None while they are being measured."""
+    from tinymodel.training import measure  # torch: only where it is needed
+
+    known = measure.estimate_cached(config)
+    if known is None and not may_measure:
+        st.caption("It can be measured when nothing else trains.")
+        return None
+    key = ("estimate", config)
+    job = jobs.find(key)
+    if known is None or (job and job.active):
+        job = jobs.submit(
+            key,
+            lambda report: measure.estimate(config, report),
+            label="Measuring how fast this machine trains it",
+        )
+        show_job(job)
+        return None
+    st.metric(
+        "How long it will take",
+        f"about {duration(known.seconds)}",
+        label_visibility="collapsed",
+    )
+    st.caption(
+        f"Measured here: {known.images_per_second:,.0f} images per second, "
+        f"{known.precision} on {known.device.upper()}."
+    )
+    return known.seconds
+
+
+def offer_less(config: TrainConfig, seconds: float) -> None:
+    st.warning("That is long. What fits into an hour here:", icon=":material/schedule:")
+    epochs = int(UNREASONABLE / (seconds / config.epochs))
+    if epochs >= 3:
+        st.button(
+            f"{epochs} epochs instead of {config.epochs}",
+            on_click=set_value,
+            args=(config.preset, "epochs", epochs),
+            width="stretch",
+        )
+    if config.preset != "classroom":
+        title = PRESETS["classroom"].title
+        st.button(
+            f"The {title.lower()} preset",
+            on_click=lambda: st.session_state.update(preset="classroom"),
+            width="stretch",
+        )
+    else:
+        st.caption("Fewer classes, fewer images a class or a smaller width help most.")
+
+
+def go_to(begin) -> None:
+    """Begin or resume a run and show it, or say why not."""
+    with user_errors():
+        name = begin()
+        st.query_params["run"] = name
+        st.rerun()
+
+
+# A run to watch
+
+
+def watch(run: Run, bar: DeltaGenerator) -> None:
+    status = run.status
+    with bar, user_errors():
+        controls(run, status)
+    if status == "failed":
+        show_error(run.message or "This run failed; its log has the details.")
+    elif status == "interrupted":
+        st.warning(
+            "The program that trained this run ended in the middle. Resume goes on from the last checkpoint.",
+            icon=":material/power_off:",
+        )
+    live.progress(run)
+    live.curves(run)
+    st.subheader("Epoch by epoch", anchor=False)
+    live.epoch_table(run)
+    if run.has_weights:
+        with st.container(horizontal=True):
+            query = dict(run=run.name)
+            for page, label, icon in (
+                ("gradcam", "Where does it look?", "center_focus_strong"),
+                ("mistakes", "What does it get wrong?", "rule"),
+            ):
+                st.page_link(
+                    f"views/{page}.py", label=label, icon=f":material/{icon}:", query_params=query
+                )
+    with st.expander("What this run was told", icon=":material/tune:"):
+        told = {key: str(value) for key, value in run.config.to_json().items()}
+        info = run.info()
+        told |= {"device": info.get("device", ""), "precision": info.get("precision", "")}
+        st.dataframe(told, width="stretch")
+
+
+def controls(run: Run, status: str) -> None:
+    if status in ACTIVE:
+        if status == "paused" or run.requested() == "pause":
+            if st.button("Resume", icon=":material/play_arrow:", type="primary"):
+                run.request("resume")
+                st.rerun()
+        elif st.button("Pause", icon=":material/pause:"):
+            run.request("pause")
+            st.rerun()
+        stopping = run.requested() == "stop"
+        if st.button("Stop", icon=":material/stop:", disabled=stopping):
+            run.request("stop")
+            st.rerun()
+    elif status in ("stopped", "interrupted", "failed") and st.button(
+        "Resume", icon=":material/play_arrow:", type="primary"
+    ):
+        go_to(lambda: supervisor.resume(run.name))
+
+
+main()

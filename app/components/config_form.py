@@ -1,0 +1,159 @@
+"""The form of a `TrainConfig`, made from what the configuration says of its own fields."""
+
+from dataclasses import Field, fields
+from typing import Any
+
+import streamlit as st
+
+from tinymodel.config import PRESETS, TrainConfig, from_preset
+from tinymodel.data.prepared import PreparedDataset
+
+GROUPS = {
+    "network": ("The network", "account_tree"),
+    "recipe": ("The recipe", "menu_book"),
+    "augmentation": ("Changes to the images (augmentation)", "shuffle"),
+    "machine": ("Machine and seed", "memory"),
+}
+CHOICES = {
+    "cpu": "Processor (CPU)",
+    "cuda": "NVIDIA GPU (CUDA)",
+    "mps": "Apple GPU (MPS)",
+    "auto": "Automatic",
+    "sgd": "SGD",
+    "muon": "Muon",
+    "fp32": "32 bits (fp32)",
+    "bf16": "16 bits (bf16)",
+    "fp16": "16 bits (fp16)",
+    "imagenet": "ImageNet",
+}
+FIRST = ("epochs", "width")  # what people change most, always in sight
+CLASSROOM_CLASSES = 10  # of a large dataset, unless the person wants more
+
+
+def choose_preset() -> str:
+    """The preset, which is in the address."""
+    preset = st.segmented_control(
+        "Recipe to start from (preset)",
+        list(PRESETS),
+        default="classroom",
+        required=True,
+        format_func=lambda name: PRESETS[name].title,
+        key="preset",
+        bind="query-params",
+    )
+    st.caption(PRESETS[preset].description)
+    return preset
+
+
+def config_form(dataset: PreparedDataset, preset: str) -> TrainConfig:
+    """Draw every value of the preset, for changing, and return the configuration they make.
+
+    Raises:
+        UserError: The values do not go together.
+    """
+    values = _data_fields(dataset, preset)
+    defaults = from_preset(preset, dataset=dataset.name)
+    about = {item.name: item for item in fields(TrainConfig)}
+    for name, column in zip(FIRST, st.columns(len(FIRST)), strict=True):
+        with column:
+            values[name] = _field(about[name], getattr(defaults, name), preset, values)
+    for group, (title, icon) in GROUPS.items():
+        names = [name for name, item in about.items() if item.metadata.get("group") == group]
+        with st.expander(title, icon=f":material/{icon}:", key=f"{preset}-{group}"):
+            grid = st.grid(2, min_column_width=240)
+            for name in names:
+                if name not in FIRST:
+                    with grid.cell():
+                        values[name] = _field(about[name], getattr(defaults, name), preset, values)
+    changed = [
+        about[name].metadata["label"].lower()
+        for name, value in values.items()
+        if about[name].metadata["group"] != "data" and value != getattr(defaults, name)
+    ]
+    if changed:
+        st.caption(f":material/edit: Changed from the preset: {', '.join(changed)}.")
+    return from_preset(preset, dataset=dataset.name, **values)
+
+
+def set_value(preset: str, name: str, value: Any) -> None:
+    """Change a value of the form from a callback, before it is drawn."""
+    st.session_state[f"{preset}-{name}"] = value
+
+
+def _data_fields(dataset: PreparedDataset, preset: str) -> dict[str, Any]:
+    """How many classes and images: their bounds come from the dataset."""
+    about = {item.name: item.metadata for item in fields(TrainConfig)}
+    total = len(dataset.classes)
+    largest = int(
+        dataset.samples["label"][dataset.samples["split"] == "train"].value_counts().max()
+    )
+    few = preset == "classroom" and total > 2 * CLASSROOM_CLASSES
+    key = f"{preset}-{dataset.name}"
+    columns = st.columns(3)
+    classes = columns[0].number_input(
+        about["classes"]["label"],
+        2,
+        total,
+        CLASSROOM_CLASSES if few else total,
+        help=about["classes"]["help"],
+        key=f"{key}-classes",
+        persist_state="session",
+    )
+    per_class = columns[1].number_input(
+        about["per_class"]["label"],
+        min(2, largest),
+        largest,
+        largest,
+        step=min(50, max(1, largest // 10)),
+        help=about["per_class"]["help"],
+        key=f"{key}-per-class",
+        persist_state="session",
+    )
+    held = columns[2].number_input(
+        about["hold_out_classes"]["label"],
+        0,
+        classes - 2,
+        0,
+        help=about["hold_out_classes"]["help"],
+        key=f"{key}-{classes}-held",
+        persist_state="session",
+    )
+    names = [item.name for item in dataset.classes[: classes - held]]
+    st.caption(f"It will learn: {', '.join(names[:12])}{' …' if len(names) > 12 else ''}")
+    return dict(
+        classes=None if classes == total else classes,
+        per_class=None if per_class == largest else per_class,
+        hold_out_classes=held,
+    )
+
+
+def _field(item: Field, default: Any, preset: str, values: dict[str, Any]) -> Any:
+    """One widget, whose kind follows from the type of the value."""
+    about = item.metadata
+    common = dict(
+        help=about["help"],
+        key=f"{preset}-{item.name}",
+        persist_state="session",
+        disabled=item.name == "muon_learning_rate" and values.get("optimizer") != "muon",
+    )
+    label = about["label"]
+    if about["choices"]:
+        options = list(about["choices"])
+        return st.selectbox(
+            label, options, options.index(default), format_func=_choice_name, **common
+        )
+    if isinstance(default, bool):
+        return st.toggle(label, default, **common)
+    return st.number_input(
+        label,
+        about["minimum"],
+        about["maximum"],
+        default,
+        about["step"],
+        format="%d" if isinstance(default, int) else "%.6g",
+        **common,
+    )
+
+
+def _choice_name(choice: str) -> str:
+    return CHOICES.get(choice) or choice.capitalize().replace("-", " ")
