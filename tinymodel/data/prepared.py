@@ -7,7 +7,6 @@
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tinymodel.data.disk import MOVE, Workplace, check_space, disk_full, set_aside
 from tinymodel.errors import UserError
 from tinymodel.paths import check_name, data_folder
 
@@ -23,6 +23,7 @@ FORMAT = 1
 SIDE = 64  # pixels
 SPLITS = ("train", "val")
 SAMPLE_COLUMNS = ("split", "label", "source", "x0", "y0", "x1", "y1")
+IMAGE_BYTES = SIDE * SIDE * 3
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class PreparedDataset:
     folder: Path
     info: Mapping  # dataset.json
     images: np.ndarray  # uint8 (N, 64, 64, 3), RGB
-    samples: pd.DataFrame  # N rows: SAMPLE_COLUMNS; boxes are inclusive pixels of the 64×64 image, or missing
+    samples: pd.DataFrame  # N rows of SAMPLE_COLUMNS; boxes: inclusive pixels, or missing
 
     @property
     def kind(self) -> str:
@@ -90,16 +91,16 @@ class PreparedDataset:
         return self.info["left_out"]
 
     @cached_property
-    def _splits_and_labels(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.samples["split"].to_numpy(dtype=str), self.samples["label"].to_numpy(np.int64)
+    def _rows(self) -> dict[tuple[str, int], np.ndarray]:
+        groups = self.samples.groupby(["split", "label"], observed=True).indices
+        return {(str(split), int(label)): rows for (split, label), rows in groups.items()}
 
     def indices(self, split: str, label: int | None = None) -> np.ndarray:
         """Rows of one split, and of one class if `label` is given: int64, ascending."""
-        splits, labels = self._splits_and_labels
-        mask = splits == split
         if label is not None:
-            mask = mask & (labels == label)
-        return np.flatnonzero(mask)
+            return self._rows.get((split, label), np.arange(0)).copy()
+        parts = [rows for (part, _), rows in self._rows.items() if part == split]
+        return np.sort(np.concatenate([np.arange(0), *parts]))
 
     def find_class(self, text: str) -> int:
         """The label of the class with this id or, ignoring case, this name."""
@@ -188,7 +189,9 @@ def open_dataset(name: str) -> PreparedDataset:
     try:
         info = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
         if info["format"] > FORMAT:
-            raise UserError(f"The dataset {name!r} was prepared by a newer version; prepare it again.")
+            raise UserError(
+                f"The dataset {name!r} was prepared by a newer version; prepare it again."
+            )
         images = np.load(folder / "images.npy", mmap_mode="r")
         samples = pd.read_parquet(folder / "samples.parquet")
     except FileNotFoundError as error:
@@ -197,24 +200,39 @@ def open_dataset(name: str) -> PreparedDataset:
             f"There is no prepared dataset {name!r} (there are: {known}). Prepare it on the Data page or with "
             "python -m tinymodel prepare."
         ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, UserError):
             raise
         raise UserError(
             f"The prepared dataset {name!r} is damaged ({error}); remove it and prepare it again."
         ) from error
     if images.shape != (len(samples), SIDE, SIDE, 3) or images.dtype != np.uint8:
-        raise UserError(f"The prepared dataset {name!r} is damaged; remove it and prepare it again.")
+        raise UserError(
+            f"The prepared dataset {name!r} is damaged; remove it and prepare it again."
+        )
     return PreparedDataset(name, folder, info, images, samples)
 
 
+def bytes_needed(images: int) -> int:
+    """Bytes on disk of a dataset with so many images: the array, and about 30 bytes a row of the table."""
+    return images * (IMAGE_BYTES + 30) + 100_000
+
+
 def remove_dataset(name: str) -> None:
-    """Delete a prepared dataset. Runs trained on it keep what they need."""
+    """Delete a prepared dataset. Runs trained on it keep what they need.
+
+    Raises:
+        UserError: There is none, or another program holds its files.
+    """
     folder = dataset_folder(name)
     if not folder.is_dir():
         raise UserError(f"There is no prepared dataset {name!r} to remove.")
-    doomed = Path(tempfile.mkdtemp(prefix=f".removing-{name}-", dir=folder.parent))
-    os.replace(folder, doomed / name)  # gone at once for everybody, whatever rmtree meets
+    try:
+        doomed = set_aside(folder)
+    except OSError as error:
+        raise UserError(
+            f"The dataset {name!r} cannot be removed ({error.strerror or error}): is it used for training?"
+        ) from error
     shutil.rmtree(doomed, ignore_errors=True)
 
 
@@ -226,9 +244,12 @@ class PreparedWriter:
         writer.add(images, rows)        # uint8 (n, 64, 64, 3) and n dicts of SAMPLE_COLUMNS
         writer.leave_out("cat/7.jpg", "not an image")
     ```
-    Leaving the block by an exception removes what was written and touches nothing else.
+    Leaving the block by an exception removes what was written and touches nothing else. A full disk becomes a
+    UserError.
 
     Args:
+        kind: 'tiny-imagenet', 'sample' or 'folder'.
+        fingerprint: Names the content: equal content, equal fingerprint. May be set later as `writer.fingerprint`.
         capacity: The most images that will come; fewer may.
         replace: Whether a dataset of this name may be replaced; else a UserError at once.
     """
@@ -239,7 +260,7 @@ class PreparedWriter:
         *,
         kind: str,
         classes: Sequence[ClassInfo],
-        fingerprint: str,
+        fingerprint: str = "",
         capacity: int,
         notes: Mapping | None = None,
         replace: bool = False,
@@ -247,14 +268,8 @@ class PreparedWriter:
         self.target = dataset_folder(name)
         self.replace = replace
         self._refuse_second()
-        self.info = dict(
-            format=FORMAT,
-            name=name,
-            kind=kind,
-            classes=[asdict(item) for item in classes],
-            fingerprint=fingerprint,
-            notes=dict(notes or {}),
-        )
+        self.kind, self.classes, self.notes = kind, list(classes), dict(notes or {})
+        self.fingerprint = fingerprint
         self.capacity = capacity
         self.rows: list[dict] = []
         self.left_out: list[dict[str, str]] = []
@@ -264,15 +279,14 @@ class PreparedWriter:
     def _refuse_second(self) -> None:
         if self.target.exists() and not self.replace:
             raise UserError(
-                f"A dataset named {self.target.name!r} is already prepared. Choose another name, or remove it first."
+                f"A dataset named {self.target.name!r} is already prepared: choose another name, or remove it first."
             )
 
     def __enter__(self) -> "PreparedWriter":
-        self.target.parent.mkdir(parents=True, exist_ok=True)
-        self.folder = Path(
-            tempfile.mkdtemp(prefix=f".preparing-{self.target.name}-", dir=self.target.parent)
-        )
-        self.file = open(self.folder / "images.npy", "wb")  # noqa: SIM115  closed in __exit__
+        check_space(bytes_needed(self.capacity), f"The dataset {self.target.name!r}")
+        self._workplace = Workplace(self.target)
+        self.folder = self._workplace.folder
+        self.file = open(self.folder / "images.npy", "wb")
         self._write_header(self.capacity)
         return self
 
@@ -282,12 +296,20 @@ class PreparedWriter:
         np.lib.format.write_array_header_1_0(self.file, header)  # as long for every count
 
     def add(self, images: np.ndarray, rows: Sequence[Mapping]) -> None:
+        """Append images, uint8 (n, 64, 64, 3), and their n rows of the table."""
         self.file.write(np.ascontiguousarray(images, dtype=np.uint8).data)
         self.rows.extend(dict(row) for row in rows)
-        train = np.array([row["split"] == "train" for row in rows])
-        colours = images[train].reshape(-1, 3).astype(np.float32) / 255
-        self.sums += colours.sum(0, dtype=np.float64), np.square(colours).sum(0, dtype=np.float64)
-        self.pixels += len(colours)
+        train = np.array([row["split"] == "train" for row in rows], dtype=bool)
+        if train.any():
+            # Sums of 64 values each are exact in float32: 64 · 255² < 2²⁴.
+            colours = images[train].reshape(-1, SIDE, SIDE * 3).astype(np.float32)
+            for total, sums in zip(
+                self.sums,
+                (colours.sum(1), np.einsum("nij,nij->nj", colours, colours)),
+                strict=True,
+            ):
+                total += sums.sum(0, dtype=np.float64).reshape(SIDE, 3).sum(0)
+            self.pixels += colours.size // 3
 
     def leave_out(self, source: str, reason: str) -> None:
         self.left_out.append(dict(source=source, reason=reason))
@@ -296,9 +318,21 @@ class PreparedWriter:
         try:
             if kind is None:
                 self._finish()
+        except OSError as failure:
+            error = failure
+            if not disk_full(failure):
+                raise
         finally:
-            self.file.close()
-            shutil.rmtree(self.folder, ignore_errors=True)
+            try:
+                self.file.close()
+            except OSError as failure:  # it writes what is left in its buffer
+                error = error or failure
+            self._workplace.close()
+        if disk_full(error):
+            raise UserError(
+                f"The disk became full while {self.target.name!r} was being prepared, and what was written has been "
+                f"removed: make room, or {MOVE}."
+            ) from error
 
     def _finish(self) -> None:
         self._write_header(len(self.rows))
@@ -311,15 +345,20 @@ class PreparedWriter:
         )
         samples.to_parquet(self.folder / "samples.parquet", index=False)
         mean = self.sums[0] / max(1, self.pixels)
-        std = np.sqrt(np.maximum(self.sums[1] / max(1, self.pixels) - mean**2, 1e-6))
-        counts = {split: int((samples["split"] == split).sum()) for split in SPLITS}
-        self.info |= dict(
-            counts=counts, mean=mean.tolist(), std=std.tolist(), left_out=self.left_out
+        std = np.sqrt(np.maximum(self.sums[1] / max(1, self.pixels) - mean**2, 0.25))
+        info = dict(
+            format=FORMAT,
+            name=self.target.name,
+            kind=self.kind,
+            classes=[asdict(item) for item in self.classes],
+            fingerprint=self.fingerprint,
+            notes=self.notes,
+            counts={split: int((samples["split"] == split).sum()) for split in SPLITS},
+            mean=(mean / 255).tolist(),
+            std=(std / 255).tolist(),
+            left_out=self.left_out,
         )
-        (self.folder / "dataset.json").write_text(
-            json.dumps(self.info, indent=1, ensure_ascii=False), encoding="utf-8"
-        )
+        text = json.dumps(info, indent=1, ensure_ascii=False)
+        (self.folder / "dataset.json").write_text(text, encoding="utf-8")
         self._refuse_second()
-        if self.target.exists():
-            remove_dataset(self.target.name)
-        os.replace(self.folder, self.target)
+        self._workplace.put_in_place()

@@ -1,0 +1,117 @@
+"""A zip or a folder, read alike: what files it holds, and their content. Nothing is ever unpacked to disk."""
+
+import os
+import re
+import zipfile
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+from tinymodel.data.decoding import Unreadable
+from tinymodel.errors import UserError
+
+MAX_BYTES = 100_000_000  # of one file; the largest reasonable photograph
+
+
+class FileTree:
+    """The files of a zip or a folder, under names with '/' relative to its top.
+
+    Hidden files and what operating systems leave behind (`.DS_Store`, `__MACOSX`, `Thumbs.db`) are not listed.
+
+    Args:
+        source: A path, or an open zip such as an upload; `title` is then what people call it.
+
+    Raises:
+        UserError: There is nothing there, it is no zip, it is damaged, or an entry climbs out of its folder.
+    """
+
+    def __init__(self, source: Path | BinaryIO, title: str = ""):
+        self.archive: zipfile.ZipFile | None = None
+        self.root = None if hasattr(source, "read") else Path(source).expanduser()
+        self.title = title or (self.root.name if self.root else "") or str(source)
+        if self.root and not self.root.exists():
+            raise UserError(f"There is no file or folder {str(source)!r}: check the path.")
+        self.folders: set[str] = set()
+        self._entries: dict[str, zipfile.ZipInfo | None] = {}
+        if self.root and self.root.is_dir():
+            self._list_folder()
+        else:
+            self._list_zip(source if self.root is None else self.root)
+        self.files = sorted(self._entries)
+
+    def _list_folder(self) -> None:
+        def refuse(error: OSError) -> None:
+            raise UserError(f"The folder {error.filename!r} cannot be read ({error.strerror}).")
+
+        for folder, subfolders, files in os.walk(self.root, onerror=refuse):
+            place = Path(folder).relative_to(self.root).as_posix()
+            place = "" if place == "." else f"{place}/"
+            subfolders[:] = [name for name in subfolders if not _is_clutter(name)]
+            self.folders.update(place + name for name in subfolders)
+            self._entries.update((place + name, None) for name in files if not _is_clutter(name))
+
+    def _list_zip(self, file: Path | BinaryIO) -> None:
+        try:
+            self.archive = zipfile.ZipFile(file)
+        except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
+            raise UserError(
+                f"{self.title} is not a zip file or only part of one ({error}): download or copy it again."
+            ) from error
+        except OSError as error:
+            raise UserError(f"{self.title} cannot be read ({error.strerror or error}).") from error
+        for entry in self.archive.infolist():
+            name = entry.filename.replace("\\", "/")
+            parts = name.rstrip("/").split("/")
+            if name.startswith("/") or ".." in parts or re.match(r"[A-Za-z]:", name):
+                self.close()
+                raise UserError(
+                    f"{self.title} has an entry that climbs out of its folder ({entry.filename[:80]!r}): it may be "
+                    "meant to do harm, so nothing was read; pack the pictures anew."
+                )
+            if any(map(_is_clutter, parts)):
+                continue
+            self.folders.update("/".join(parts[:depth]) for depth in range(1, len(parts)))
+            if entry.is_dir() or name.endswith("/"):
+                self.folders.add("/".join(parts))
+            else:
+                self._entries[name] = entry
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
+    def read(self, name: str) -> bytes:
+        """A file's content.
+
+        Raises:
+            Unreadable: It is damaged, locked with a password, or larger than 100 MB.
+        """
+        entry = self._entries[name]
+        try:
+            if entry is None:
+                path = self.root / name
+                if path.stat().st_size > MAX_BYTES:
+                    raise Unreadable(f"is larger than {MAX_BYTES // 10**6} MB")
+                return path.read_bytes()
+            if entry.file_size > MAX_BYTES:
+                raise Unreadable(f"is larger than {MAX_BYTES // 10**6} MB")
+            return self.archive.read(entry)
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise Unreadable(f"is damaged in the zip ({error})") from error
+        except (RuntimeError, NotImplementedError) as error:  # a password, an unknown compression
+            raise Unreadable(f"cannot be unpacked ({error})") from error
+        except OSError as error:
+            raise Unreadable(f"cannot be read ({error.strerror or error})") from error
+
+    def close(self) -> None:
+        if self.archive is not None:
+            self.archive.close()
+
+    def __enter__(self) -> "FileTree":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _is_clutter(name: str) -> bool:
+    return name.startswith(".") or name.lower() in ("__macosx", "thumbs.db", "desktop.ini")
