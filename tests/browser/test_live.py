@@ -1,0 +1,154 @@
+"""The live path: tables on disk to curves in a real browser, without a script run."""
+
+import time
+
+import pytest
+from conftest import add_epoch, run_info
+from playwright.sync_api import expect
+
+from tinymodel.config import TrainConfig
+from tinymodel.runs import Run, RunWriter, list_runs
+
+POINTS = """() => document.querySelectorAll('.js-plotly-plot').length < 3 ? -1 :
+    [...document.querySelectorAll('.js-plotly-plot')].reduce(
+        (sum, plot) => sum + plot.data.reduce((n, trace) => n + trace.x.length, 0), 0)"""
+
+
+@pytest.fixture
+def training(small_dataset):
+    """A run that this process writes, as training does, after its first epoch."""
+    config = TrainConfig(dataset="small", epochs=50, width=4)
+    writer = RunWriter.create(run_info(small_dataset, config))
+    add_epoch(writer, 1)
+    yield writer
+    if writer.run.is_locked():
+        writer.close()
+
+
+def open_run(tab, server, name: str) -> None:
+    tab.goto(f"{server.url}/train?run={name}")
+    tab.wait_for_function(f"({POINTS})() > 0", timeout=30_000)
+    settle(tab)
+
+
+def settle(tab) -> None:
+    """Wait until the server has told everything about the last script run."""
+    before = -1
+    while before != tab.frames_received:
+        before = tab.frames_received
+        tab.wait_for_timeout(700)
+
+
+def wait_for_points(tab, at_least: int) -> None:
+    tab.wait_for_function(f"({POINTS})() >= {at_least}", timeout=10_000)
+
+
+def test_points_increase_while_no_script_runs(tab, server, training):
+    open_run(tab, server, training.run.name)
+    points, frames = tab.evaluate(POINTS), tab.frames_received
+    for epoch in (2, 3, 4):
+        add_epoch(training, epoch)
+        wait_for_points(tab, points + 1)
+        assert (
+            tab.evaluate(POINTS) == points + 10 + 10 + 10 + 4
+        )  # three step curves, four of epochs
+        points = tab.evaluate(POINTS)
+    expect(tab.locator(".tm-table tbody tr")).to_have_count(4)
+    expect(tab.locator(".tm-card")).to_contain_text("epoch 5 of 50")
+    assert tab.frames_received == frames  # nothing came from Streamlit: no script ran
+
+
+def test_zoom_and_node_outlive_updates_and_a_rerun(tab, server, training):
+    open_run(tab, server, training.run.name)
+    plot = tab.locator(".js-plotly-plot").first
+    box = plot.locator(".nsewdrag").first.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    tab.mouse.move(box["x"] + 20, middle)
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + 120, middle + 60, steps=8)
+    tab.mouse.up()
+    tab.wait_for_timeout(300)
+    look = "plot => [plot.layout.xaxis.range, plot.layout.yaxis.range]"
+    zoomed = plot.evaluate(look)
+    assert zoomed[0][1] < 45  # it did zoom
+    plot.evaluate("plot => { window.plot = plot; plot.dataset.mark = 'mine' }")
+
+    points = tab.evaluate(POINTS)
+    for epoch in range(2, 7):
+        add_epoch(training, epoch)
+        wait_for_points(tab, points + 1)
+        points = tab.evaluate(POINTS)
+    assert plot.evaluate(look) == zoomed
+    frames = tab.frames_received
+    tab.get_by_role("button", name="Pause").click()
+    expect(tab.get_by_role("button", name="Resume")).to_be_visible()
+    assert tab.frames_received > frames  # the script did run
+    assert tab.evaluate("document.querySelector('.js-plotly-plot') === window.plot")
+    assert plot.evaluate(look) == zoomed
+    add_epoch(training, 7)
+    wait_for_points(tab, points + 1)
+    assert plot.evaluate(look) == zoomed
+
+
+def test_the_page_is_drawn_anew_when_the_run_ends(tab, server, training):
+    open_run(tab, server, training.run.name)
+    expect(tab.get_by_role("button", name="Stop")).to_be_visible()
+    training.update(status="stopped")
+    training.close()
+    expect(tab.get_by_role("button", name="Resume")).to_be_visible(timeout=6000)
+    expect(tab.get_by_role("button", name="Stop")).to_have_count(0)
+    settle(tab)
+    frames = tab.frames_received
+    tab.wait_for_timeout(2000)
+    assert tab.frames_received == frames  # once, not for ever
+
+
+def test_a_resume_that_cuts_the_tables_takes_points_back(tab, server, training):
+    lengths = training.lengths()
+    add_epoch(training, 2)
+    add_epoch(training, 3)
+    open_run(tab, server, training.run.name)
+    assert tab.evaluate(POINTS) == 3 * 34
+    training.cut(lengths)
+    tab.wait_for_function(f"({POINTS})() === 34", timeout=6000)
+
+
+def test_a_hidden_tab_lets_its_connection_go(tab, server, training):
+    """A browser opens six connections to a host, and every stream keeps one."""
+    open_run(tab, server, training.run.name)
+    tab.evaluate("""() => {
+        Object.defineProperty(document, 'hidden', { value: true, configurable: true })
+        window.realTimeout = window.setTimeout
+        window.setTimeout = (work, delay) => window.realTimeout(work, Math.min(delay, 50))
+        document.dispatchEvent(new Event('visibilitychange'))
+    }""")
+    tab.wait_for_timeout(500)
+    points = tab.evaluate(POINTS)
+    add_epoch(training, 2)
+    tab.wait_for_timeout(2000)
+    assert tab.evaluate(POINTS) == points
+    tab.evaluate("""() => {
+        Object.defineProperty(document, 'hidden', { value: false, configurable: true })
+        document.dispatchEvent(new Event('visibilitychange'))
+    }""")
+    wait_for_points(tab, points + 34)
+    assert tab.evaluate(POINTS) == points + 34  # what it missed, and nothing twice
+
+
+def test_the_end_of_the_server_saves_the_training_and_ends_open_streams(tab, server, small_dataset):
+    tab.goto(f"{server.url}/train?dataset=small")
+    tab.get_by_text("images per second").wait_for(timeout=60_000)  # measured
+    epochs = tab.get_by_role("spinbutton", name="Epochs")
+    epochs.fill("1000")
+    epochs.press("Enter")
+    expect(tab.get_by_text("Changed from the preset: epochs")).to_be_visible()
+    tab.get_by_role("button", name="Start training").click()
+    tab.wait_for_function(f"({POINTS})() > 0", timeout=30_000)
+    run = list_runs()[0]
+    deadline = time.monotonic() + 20
+    while run.status != "running" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    seconds = server.terminate()
+    assert Run.open(run.name).status == "stopped"
+    assert (run.folder / "last.pt").is_file()
+    assert seconds < 5  # within three seconds after its checkpoint
