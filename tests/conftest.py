@@ -1,6 +1,10 @@
 """Fixtures for every test: folders of its own, a small dataset, and runs without training."""
 
+import os
 from pathlib import Path
+
+# Networks of width 4 are no work for several threads, which only wait for one another. Before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest

@@ -64,7 +64,7 @@ class Training:
         self.writer, self.run = writer, writer.run
         self.config = config = self.run.config
         dataset = open_dataset(config.dataset)
-        if dataset.fingerprint != self.run.info()["dataset"]["fingerprint"]:
+        if dataset.fingerprint != self.run.info()["fingerprint"]:
             raise UserError(
                 f"The dataset {config.dataset!r} has changed since the run {self.run.name!r} began, so it cannot go on. "
                 "Prepare the former data again, or start a new run."
@@ -99,7 +99,7 @@ class Training:
             held_out=describe_classes(subset.held_out),
             mean=list(IMAGENET_MEAN if imagenet else dataset.mean),
             std=list(IMAGENET_STD if imagenet else dataset.std),
-            dataset=dict(name=dataset.name, kind=dataset.kind, fingerprint=dataset.fingerprint),
+            fingerprint=dataset.fingerprint,
             train_images=len(subset.train),
             val_images=len(subset.val),
             steps_per_epoch=-(-len(subset.train) // config.batch_size),

@@ -1,0 +1,160 @@
+"""Run folders: whole, atomic, locked by whoever writes, readable by everybody."""
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import add_epoch, run_info
+
+from tinymodel.config import TrainConfig
+from tinymodel.errors import UserError
+from tinymodel.runs import (
+    Run,
+    RunWriter,
+    TableTail,
+    from_ranges,
+    list_runs,
+    read_table,
+    to_ranges,
+)
+
+
+@pytest.fixture
+def writer(small_dataset):
+    writer = RunWriter.create(
+        run_info(small_dataset, TrainConfig(dataset="small", epochs=4, width=4))
+    )
+    yield writer
+    writer.close()
+
+
+def test_a_run_knows_what_it_was_made_with(writer, small_dataset):
+    run = Run.open("small-classroom-1")
+    assert run.config == TrainConfig(dataset="small", epochs=4, width=4)
+    assert run.classes == small_dataset.classes
+    assert run.mean == small_dataset.mean
+    assert np.array_equal(run.train_indices, small_dataset.indices("train"))
+
+
+def test_runs_are_numbered_and_listed_newest_first(writer, small_dataset):
+    second = RunWriter.create(run_info(small_dataset, TrainConfig(dataset="small")))
+    second.close()
+    assert second.run.name == "small-classroom-2"
+    assert {run.name for run in list_runs()} == {"small-classroom-1", "small-classroom-2"}
+
+
+def test_a_name_that_is_taken_is_refused(writer):
+    with pytest.raises(UserError, match="already a run 'small-classroom-1'"):
+        RunWriter.create(writer.run.info(), "small-classroom-1")
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/b", "", "CON", ".hidden", "x" * 61, "a\\b"])
+def test_a_name_that_is_no_safe_folder_name_is_refused(folders, name):
+    with pytest.raises(UserError, match="cannot be the name of a run"):
+        Run.open(name)
+
+
+def test_a_torn_last_line_is_ignored(writer):
+    add_epoch(writer, 1)
+    with open(writer.folder / "steps.csv", "a") as file:
+        file.write("11,2,0.1,0.9")
+    assert len(writer.run.steps()) == 10
+    tail = TableTail(writer.folder / "steps.csv")
+    assert len(tail.read()[1]) == 10
+    with open(writer.folder / "steps.csv", "a") as file:
+        file.write(",0.5,1.1,300\n")
+    assert tail.read() == (False, [[11, 2, 0.1, 0.9, 0.5, 1.1, 300]])
+
+
+def test_a_tail_says_when_a_resume_cut_the_table(writer):
+    add_epoch(writer, 1)
+    lengths = writer.lengths()
+    add_epoch(writer, 2)
+    tail = TableTail(writer.folder / "steps.csv")
+    assert len(tail.read()[1]) == 20
+    assert tail.read() == (False, [])
+    writer.cut(lengths)
+    reset, rows = tail.read()
+    assert reset
+    assert len(rows) == 10
+    writer.cut(None)
+    assert len(writer.run.steps()) == 0
+    assert list(writer.run.steps().columns)[:2] == ["step", "epoch"]
+
+
+def test_an_empty_or_missing_table_has_its_columns(tmp_path):
+    assert list(read_table(tmp_path / "none.csv", ("a", "b")).columns) == ["a", "b"]
+
+
+def test_a_run_whose_writer_was_killed_is_interrupted_and_can_be_taken_over(small_dataset):
+    script = (
+        "import sys, time; sys.path.insert(0, 'tests')\n"
+        "from conftest import run_info\n"
+        "from tinymodel.config import TrainConfig\n"
+        "from tinymodel.data import open_dataset\n"
+        "from tinymodel.runs import RunWriter\n"
+        "w = RunWriter.create(run_info(open_dataset('small'), TrainConfig(dataset='small')), 'doomed')\n"
+        "print('ready', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    run = Run.open("doomed")
+    assert run.status == "running"
+    with pytest.raises(UserError, match="already being trained"):
+        RunWriter.reopen("doomed")
+    with pytest.raises(UserError, match="is being trained; stop it first"):
+        run.delete()
+    process.kill()
+    process.wait()
+    assert run.status == "interrupted"
+    RunWriter.reopen("doomed").close()
+    run.delete()
+    assert list_runs() == []
+
+
+def test_requests_reach_the_writer_and_a_stop_is_not_taken_back(writer):
+    run = Run.open(writer.run.name)
+    run.request("pause")
+    assert run.requested() == "pause"
+    run.request("resume")
+    assert run.requested() == ""
+    run.request("stop")
+    run.request("resume")
+    assert run.requested() == "stop"
+    writer.update(status="stopped")
+    with pytest.raises(UserError, match="is not training"):
+        run.request("pause")
+
+
+def test_progress_is_read_from_the_tables(writer):
+    add_epoch(writer, 1)
+    writer.append("steps", [[13, 2, 0.1, 1.0, 0.5, 1.5, 300.0]])
+    progress = Run.open(writer.run.name).progress()
+    assert (progress.status, progress.epoch, progress.epochs) == ("running", 2, 4)
+    assert progress.epoch_fraction == pytest.approx(0.3)
+    assert progress.run_fraction == pytest.approx(1.3 / 4)
+    assert progress.seconds_left == pytest.approx(1.2 * 2.7)  # an epoch took 1.2 s
+    assert progress.images_per_second == 300
+
+
+def test_a_damaged_run_is_skipped_in_the_list_and_named_when_opened(writer):
+    (writer.folder / "run.json").write_text("{")
+    assert list_runs() == []
+    with pytest.raises(UserError, match=r"its run\.json cannot be read"):
+        Run.open(writer.run.name)
+
+
+def test_ranges_give_indices_back():
+    indices = np.array([0, 1, 2, 10, 11, 5, 7])
+    assert to_ranges(indices) == [[0, 3], [10, 12], [5, 6], [7, 8]]
+    assert np.array_equal(from_ranges(to_ranges(indices)), indices)
+    assert len(from_ranges(to_ranges(np.array([], int)))) == 0
+
+
+def test_looking_whether_a_run_is_locked_is_quick(writer):
+    began = time.perf_counter()
+    for _ in range(20):
+        assert writer.run.is_locked()
+    assert time.perf_counter() - began < 1
