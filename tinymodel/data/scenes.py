@@ -9,8 +9,10 @@ from numpy.random import Generator
 from PIL import Image
 
 from tinymodel.data.drawing import FACTOR, Colour, Pen, dark, hsv, light, mix, pick
+from tinymodel.data.prepared import SIDE
 
-SIDE = 64
+# An outline is read as a row of points, not as a column.
+# fmt: off
 
 
 def _wash(image: Image.Image, y0: float, y1: float, above: Colour, below: Colour) -> None:
@@ -74,7 +76,8 @@ def beach(image: Image.Image, pen: Pen, rng: Generator, horizon: float) -> None:
     _sky(image, pen, rng, horizon)
     _wash(image, horizon, shore, water, light(water, 0.3))
     _wash(image, shore, SIDE, sand, dark(sand, 0.15))
-    pen.curve([(-4, shore - 1), (16, shore + 1), (34, shore - 1), (68, shore + 1), (68, shore + 2.5), (30, shore + 1), (-4, shore + 2)], (245, 248, 245))
+    pen.curve([(-4, shore - 1), (16, shore + 1), (34, shore - 1), (68, shore + 1), (68, shore + 2.5),
+        (30, shore + 1), (-4, shore + 2)], (245, 248, 245))
     _specks(pen, rng, 60, shore + 3, [dark(sand, 0.15), light(sand, 0.4)], 1.5, 0)
 
 
@@ -83,8 +86,10 @@ def snow(image: Image.Image, pen: Pen, rng: Generator, horizon: float) -> None:
     white = mix((240, 244, 250), (190, 205, 235), rng.random())
     for _ in range(int(rng.integers(1, 4))):
         x, h = rng.uniform(0, SIDE), rng.uniform(8, 18)
-        pen.polygon([(x - h * 1.3, horizon + 1), (x, horizon - h), (x + h * 1.3, horizon + 1)], dark(white, 0.35))
-        pen.polygon([(x - h * 0.5, horizon - h * 0.6), (x, horizon - h), (x + h * 0.5, horizon - h * 0.6), (x, horizon - h * 0.5)], white)
+        pen.polygon([(x - h * 1.3, horizon + 1), (x, horizon - h),
+            (x + h * 1.3, horizon + 1)], dark(white, 0.35))
+        pen.polygon([(x - h * 0.5, horizon - h * 0.6), (x, horizon - h), (x + h * 0.5, horizon - h * 0.6),
+            (x, horizon - h * 0.5)], white)
     _wash(image, horizon, SIDE, white, light(white, 0.5))
     for _ in range(int(rng.integers(0, 40))):
         x, y, r = rng.uniform(0, SIDE), rng.uniform(0, SIDE), rng.uniform(0.3, 0.9)
@@ -115,8 +120,9 @@ def street(image: Image.Image, pen: Pen, rng: Generator, horizon: float) -> None
 def desert(image: Image.Image, pen: Pen, rng: Generator, horizon: float) -> None:
     _sky(image, pen, rng, horizon)
     dune = hsv(rng.uniform(0.05, 0.1), rng.uniform(0.4, 0.7), rng.uniform(0.65, 0.9))
-    pen.curve([(-20, horizon + 6), (rng.uniform(0, 24), horizon - 5), (40, horizon + 2), (80, horizon + 3), (80, SIDE), (-20, SIDE)], light(dune, 0.25))
-    _wash(image, horizon + 3, SIDE, dune, dark(dune, 0.2))
+    pen.curve([(-20, horizon + 6), (rng.uniform(0, 24), horizon - 5), (40, horizon - 2),
+        (90, horizon - 4), (90, 90), (-20, 90)], light(dune, 0.25))
+    _wash(image, horizon + 4, SIDE, dune, dark(dune, 0.2))
     for _ in range(5):
         y = rng.uniform(horizon + 5, SIDE)
         pen.line([(-2, y), (20, y - 1.5), (44, y + 1.2), (66, y)], 0.8, dark(dune, 0.15))
@@ -154,7 +160,8 @@ def boards(image: Image.Image, pen: Pen, rng: Generator, horizon: float) -> None
         pen.box(0, y + h - 0.6, SIDE, y + h, dark(wood, 0.7))
         for _ in range(3):
             g = y + rng.uniform(1, h - 1)
-            pen.line([(0, g), (rng.uniform(20, 44), g + rng.uniform(-1, 1)), (SIDE, g)], 0.4, dark(plank, 0.2))
+            pen.line([(0, g), (rng.uniform(20, 44), g + rng.uniform(-1, 1)),
+                (SIDE, g)], 0.4, dark(plank, 0.2))
         y += h
 
 
@@ -191,9 +198,11 @@ def sunset(image: Image.Image, pen: Pen, rng: Generator, horizon: float) -> None
     x, r = rng.uniform(4, 60), rng.uniform(4, 7)
     pen.oval(x, horizon - rng.uniform(-2, 8), r, r, light(low, 0.6))
     for _ in range(3):
-        pen.oval(rng.uniform(0, SIDE), rng.uniform(2, max(3, horizon)), rng.uniform(8, 18), 0.9, mix(high, low, 0.5))
+        pen.oval(rng.uniform(0, SIDE), rng.uniform(2, max(3, horizon)), rng.uniform(8, 18), 0.9, mix(high,
+            low, 0.5))
     ground = hsv(rng.uniform(0.65, 0.95), rng.uniform(0.25, 0.45), rng.uniform(0.2, 0.45))
-    pen.curve([(-10, horizon + 3), (rng.uniform(5, 20), horizon - 4), (36, horizon + 1), (rng.uniform(45, 60), horizon - 5), (80, horizon + 3), (80, SIDE), (-10, SIDE)], dark(ground, 0.2))
+    pen.curve([(-10, horizon + 3), (rng.uniform(5, 20), horizon - 4), (36, horizon + 1),
+        (rng.uniform(45, 60), horizon - 5), (90, horizon), (90, 90), (-10, 90)], dark(ground, 0.2))
     _wash(image, horizon + 2, SIDE, ground, dark(ground, 0.4))
 
 
@@ -202,9 +211,11 @@ def underwater(image: Image.Image, pen: Pen, rng: Generator, horizon: float) -> 
     _wash(image, 0, SIDE, light(water, 0.3), dark(water, 0.5))
     for _ in range(int(rng.integers(1, 4))):
         x, w = rng.uniform(0, SIDE), rng.uniform(3, 8)
-        pen.polygon([(x, 0), (x + w, 0), (x + w - 14, SIDE * 0.8), (x - w - 14, SIDE * 0.8)], light(water, 0.25))
+        pen.polygon([(x, 0), (x + w, 0), (x + w - 14, SIDE * 0.8),
+            (x - w - 14, SIDE * 0.8)], light(water, 0.25))
     floor = hsv(rng.uniform(0.09, 0.5), 0.3, rng.uniform(0.35, 0.6))
-    pen.curve([(-10, 62), (12, horizon + 14), (40, horizon + 18), (76, horizon + 13), (76, 76), (-10, 76)], floor)
+    pen.curve([(-10, 62), (12, horizon + 14), (40, horizon + 18), (76, horizon + 13), (76, 76),
+        (-10, 76)], floor)
     for _ in range(int(rng.integers(4, 16))):
         x, y, r = rng.uniform(0, SIDE), rng.uniform(0, SIDE), rng.uniform(0.5, 1.8)
         pen.oval(x, y, r, r, light(water, 0.5))
@@ -250,7 +261,8 @@ def in_front(pen: Pen, rng: Generator, x: float, y: float, size: float) -> None:
             pen.box(-1, top + rail * size, SIDE + 1, top + (rail + 0.1) * size, dark(colour, 0.15))
         for i in range(6):
             post = x % 11 + 11 * (i - 1)
-            pen.polygon([(post, SIDE + 1), (post, top), (post + 1.6, top - 1.6), (post + 3.2, top), (post + 3.2, SIDE + 1)], colour)
+            pen.polygon([(post, SIDE + 1), (post, top), (post + 1.6, top - 1.6), (post + 3.2, top),
+                (post + 3.2, SIDE + 1)], colour)
     else:
         r = rng.uniform(0.3, 0.5) * size
         _odd(pen, rng, x + side * rng.uniform(0.5, 1.0) * size, y + rng.uniform(-0.1, 0.8) * size, r)
@@ -261,7 +273,8 @@ def _odd(pen: Pen, rng: Generator, x: float, y: float, r: float) -> None:
     kind = int(rng.integers(4))
     if kind == 0:  # a ball
         pen.oval(x, y, r, r, colour)
-        pen.curve([(x - r * 0.9, y - r * 0.3), (x, y), (x + r * 0.9, y - r * 0.3), (x + r, y), (x, y + r * 0.4), (x - r, y)], light(colour, 0.7))
+        pen.curve([(x - r * 0.9, y - r * 0.3), (x, y), (x + r * 0.9, y - r * 0.3), (x + r, y),
+            (x, y + r * 0.4), (x - r, y)], light(colour, 0.7))
     elif kind == 1:  # a crate
         pen.box(x - r, y - r, x + r, y + r, dark(colour))
         pen.box(x - r * 0.8, y - r * 0.8, x + r * 0.8, y + r * 0.8, colour)
@@ -271,5 +284,7 @@ def _odd(pen: Pen, rng: Generator, x: float, y: float, r: float) -> None:
         pen.polygon([(x - r * 0.7, y - r * 2), (x + r * 0.7, y - r * 2), (x, y - r * 0.8)], colour)
     else:  # a stone
         grey = mix(colour, (125, 122, 120), 0.8)
-        pen.curve([(x - r, y + r * 0.6), (x - r * 0.6, y - r * 0.4), (x + r * 0.2, y - r * 0.6), (x + r, y + r * 0.1), (x + r * 0.9, y + r * 0.6)], grey)
-        pen.curve([(x - r * 0.5, y - r * 0.2), (x, y - r * 0.5), (x + r * 0.4, y - r * 0.1), (x, y)], light(grey, 0.3))
+        pen.curve([(x - r, y + r * 0.6), (x - r * 0.6, y - r * 0.4), (x + r * 0.2, y - r * 0.6),
+            (x + r, y + r * 0.1), (x + r * 0.9, y + r * 0.6)], grey)
+        pen.curve([(x - r * 0.5, y - r * 0.2), (x, y - r * 0.5), (x + r * 0.4, y - r * 0.1),
+            (x, y)], light(grey, 0.3))
