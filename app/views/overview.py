@@ -1,18 +1,22 @@
 """Home: what this is, how things stand, and the one next step."""
 
+import numpy as np
 import streamlit as st
-from components import gallery, stream
+from components import gallery, live, stream
 from components.messages import percent, show_job, user_errors
 
 from tinymodel import jobs
 from tinymodel.config import from_preset
 from tinymodel.data import PreparedDataset, list_datasets, open_dataset
-from tinymodel.data.sample import prepare_sample
+from tinymodel.data.sample import CLASSES, draw, prepare_sample
 from tinymodel.errors import UserError
 from tinymodel.runs import ACTIVE, Run, list_runs
 from tinymodel.training.supervisor import supervisor
 
 JOB = "train on the sample"
+ASKED = (
+    "asked-for-the-sample"  # in the session state of whoever clicked, who is then taken to Train
+)
 EPOCHS = 10  # about a minute on two cores with AMX, two or three on an older laptop
 
 
@@ -42,11 +46,10 @@ def main() -> None:
 
 def next_step(run: Run | None) -> None:
     """What is most worth doing now, which depends on what there is."""
-    job = jobs.find(JOB)
-    if job and (job.active or st.session_state.get("asked-for-sample")):
+    job, status = jobs.find(JOB), run.status if run else None
+    if job and (job.active or ASKED in st.session_state):
         follow(job)
         return
-    status = run.status if run else None
     if run is None:
         offer(
             "Start here: one click, and it learns",
@@ -56,8 +59,10 @@ def next_step(run: Run | None) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             train_button("Train on the sample", "primary")
             link("data", "Use Tiny ImageNet or your own pictures", "photo_library")
+        gallery.grid(drawn_examples(), [item.name for item in CLASSES], key="examples", side=96)
     elif status in ACTIVE:
-        offer("It is learning right now", f"The run {run.name} is going. Watch its curves.")
+        offer("It is learning right now", f"The run **{run.name}** gets better with every epoch.")
+        live.progress(run)
         step("train", "Watch it learn", run)
     elif run.best_accuracy is None or not run.has_weights:
         offer(f"The run {run.name} has learnt nothing yet", "See what happened, and go on with it.")
@@ -72,6 +77,12 @@ def next_step(run: Run | None) -> None:
             step("gradcam", "See where it looks (Grad-CAM)", run)
             link("mistakes", "What it gets wrong", "rule", run=run.name)
             link("train", "Train another", "model_training", run="new")
+
+
+@st.cache_data
+def drawn_examples() -> list[np.ndarray]:
+    """One picture of each class of the sample, before it is made."""
+    return [draw("val", label, 0)[0] for label in range(len(CLASSES))]
 
 
 def offer(title: str, text: str) -> None:
@@ -94,7 +105,7 @@ def train_button(label: str, kind: str) -> None:
     if st.button(label, type=kind, icon=":material/play_arrow:"):
         jobs.forget(JOB)
         jobs.submit(JOB, train_on_sample, label="Making the sample")
-        st.session_state["asked-for-sample"] = True
+        st.session_state[ASKED] = True
         st.rerun()
 
 
@@ -109,12 +120,11 @@ def train_on_sample(report) -> str:
 def follow(job: jobs.Job) -> None:
     offer("Getting ready", "The sample is being made; then the training starts by itself.")
     show_job(job)
-    if job.active:
-        return
-    st.session_state.pop("asked-for-sample", None)
     if job.state == "done":
+        st.session_state.pop(ASKED, None)
         st.switch_page("views/train.py", query_params=dict(run=job.result))
-    train_button("Try again", "primary")
+    elif not job.active:
+        train_button("Try again", "primary")
 
 
 # How things stand
@@ -153,7 +163,7 @@ def show_training(run: Run | None) -> None:
         return
     progress = run.progress()
     if progress.status in ACTIVE:
-        st.metric(run.name, f"epoch {progress.epoch} of {progress.epochs}")
+        st.metric(run.name, "in training")  # how far it is moves above
     else:
         st.metric(f"Last run: {run.name}", progress.status)
     link("train", "Go to the run", "model_training", run=run.name)

@@ -96,29 +96,46 @@ def estimate(config: TrainConfig, may_measure: bool) -> float | None:
     from tinymodel.training import measure  # torch: only where it is needed
 
     known = measure.estimate_cached(config)
+    job = jobs.find(("estimate", config))
     if known is None and not may_measure:
         st.caption("It can be measured when nothing else trains.")
         return None
-    key = ("estimate", config)
-    job = jobs.find(key)
+    if known is None and job is None:
+        job = measure_speed(config)
     if known is None or (job and job.active):
-        job = jobs.submit(
-            key,
-            lambda report: measure.estimate(config, report),
-            label="Measuring how fast this machine trains it",
-        )
         show_job(job)
         return None
-    st.metric(
-        "How long it will take",
-        f"about {duration(known.seconds)}",
-        label_visibility="collapsed",
-    )
+    about = f"about {duration(known.seconds)}"
+    st.metric("How long it will take", about, label_visibility="collapsed")
     st.caption(
         f"Measured here: {known.images_per_second:,.0f} images per second, "
         f"{known.precision} on {known.device.upper()}."
     )
+    if may_measure:
+        st.button(
+            "Measure again",
+            type="tertiary",
+            icon=":material/refresh:",
+            help="If the machine was busy with something else when it was measured.",
+            on_click=measure_speed,
+            args=(config,),
+        )
     return known.seconds
+
+
+def measure_speed(config: TrainConfig) -> jobs.Job:
+    from tinymodel.training import measure
+
+    subset = open_dataset(config.dataset).subset(
+        config.classes, config.hold_out_classes, config.per_class
+    )
+    classes = len(subset.classes)
+    jobs.forget(("estimate", config))
+    return jobs.submit(
+        ("estimate", config),
+        lambda report: measure.measure(config, classes, report),
+        label="Measuring how fast this machine trains it",
+    )
 
 
 def offer_less(config: TrainConfig, seconds: float) -> None:

@@ -1,0 +1,139 @@
+"""What the event stream says: to a newcomer, to one who comes back, and after a resume cut the tables."""
+
+import asyncio
+import gzip
+import json
+
+import pytest
+from components import stream
+from conftest import add_epoch, run_info
+
+from tinymodel.config import TrainConfig
+from tinymodel.runs import RunWriter
+
+
+@pytest.fixture
+def writer(small_dataset):
+    writer = RunWriter.create(
+        run_info(small_dataset, TrainConfig(dataset="small", epochs=9, width=4))
+    )
+    add_epoch(writer, 1)
+    yield writer
+    if writer.run.is_locked():
+        writer.close()
+
+
+@pytest.fixture
+def feed(writer):
+    feed = stream.Feed(writer.run.name)
+    feed.read()
+    return feed
+
+
+def test_a_newcomer_gets_everything_and_then_only_what_is_new(writer, feed):
+    position, rows = feed.since("")
+    assert rows["reset"] and len(rows["steps"]) == 10 and len(rows["epochs"]) == 1
+    assert rows["steps"][4][0] == 0.5  # epochs so far
+    assert feed.since(position) == (position, None)
+    add_epoch(writer, 2)
+    feed.read()
+    _, rows = feed.since(position)
+    assert not rows["reset"] and len(rows["steps"]) == 10 and len(rows["epochs"]) == 1
+
+
+def test_a_long_history_is_thinned_and_keeps_its_last_point(writer, feed):
+    writer.append("steps", [[step, 1, 0.1, 1, 0.5, 1, 1] for step in range(11, 8000)])
+    feed.read()
+    position, rows = feed.since("")
+    assert stream.HISTORY / 2 < len(rows["steps"]) <= stream.HISTORY
+    assert rows["steps"][-1][0] == 799.9
+    assert feed.since(position)[1] is None
+
+
+def test_cut_tables_are_sent_anew(writer, feed):
+    lengths = writer.lengths()
+    add_epoch(writer, 2)
+    feed.read()
+    position, _ = feed.since("")
+    writer.cut(lengths)
+    feed.read()
+    _, rows = feed.since(position)
+    assert rows["reset"] and len(rows["steps"]) == 10
+
+
+def test_a_position_of_another_server_gets_everything(feed):
+    _, rows = feed.since("0badcafe.3.0")
+    assert rows["reset"] and len(rows["steps"]) == 10
+
+
+def test_numbers_that_json_does_not_know_become_null(writer, feed):
+    writer.append("steps", [[11, 2, 0.1, float("nan"), float("inf"), 1, 1]])
+    feed.read()
+    event = stream._event("rows", feed.since("")[1])
+    data = json.loads(event.split("data: ")[1], parse_constant=pytest.fail)
+    assert data["steps"][-1][2:] == [None, None]
+
+
+def events_of(names, after, until):
+    """Events of a stream until `until(kind, data)` is true."""
+
+    async def collect():
+        stream.hub = hub = stream.Hub()
+        seen = []
+        async for text in hub.events(names, after):
+            lines = dict(line.split(": ", 1) for line in text.strip().split("\n") if ": " in line)
+            if "event" in lines:
+                seen.append((lines["event"], json.loads(lines["data"]), lines.get("id", "")))
+                if until(*seen[-1][:2]):
+                    break
+        hub.closing = True
+        return seen
+
+    return asyncio.run(asyncio.wait_for(collect(), 10))
+
+
+def test_a_stream_tells_rows_and_status_and_goes_on_from_an_id(writer):
+    name = writer.run.name
+    seen = events_of([name], {}, lambda kind, _: kind == "status")
+    kind, rows, event_id = seen[0]
+    assert kind == "rows" and len(rows["steps"]) == 10
+    status = seen[-1][1]
+    assert status["current"]["run"] == name and status["current"]["status"] == "running"
+    assert status["runs"][name]["epoch"] == 2
+    assert event_id.startswith(f"{name}:")
+
+
+def test_a_deleted_run_does_not_end_the_stream(writer):
+    name = writer.run.name
+    writer.close()
+    writer.run.delete()
+    seen = events_of([name, "never-there"], {}, lambda kind, _: kind == "status")
+    assert seen == [("status", {"current": None, "runs": {}}, "")]
+
+
+def test_a_closing_server_ends_streams_that_wait(writer):
+    async def run():
+        hub = stream.Hub()
+
+        async def drain():
+            async for _ in hub.events([], {}):
+                pass
+
+        task = asyncio.create_task(drain())
+        await asyncio.sleep(0.5)
+        hub.closing = True
+        await asyncio.wait_for(task, 1.5)
+
+    asyncio.run(run())
+
+
+def test_plotly_comes_from_its_own_package():
+    content = gzip.decompress(stream._plotly_gzipped())
+    assert b"plotly.js v" in content[:200]
+
+
+@pytest.mark.parametrize(
+    ("text", "valid"), [("ab.3.4", True), ("ab.3", False), ("ab.-1.0", False), ("", False)]
+)
+def test_only_well_formed_positions_are_taken(text, valid):
+    assert stream._is_position(text) is valid

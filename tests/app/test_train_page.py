@@ -1,0 +1,217 @@
+"""Train: the form makes the configuration, Start starts it, and every state of a run is shown."""
+
+import pytest
+from conftest import run_info, write_small_dataset
+
+from tinymodel import jobs
+from tinymodel.config import PRESETS, TrainConfig, fields
+from tinymodel.runs import RunWriter, list_runs
+from tinymodel.training import measure
+from tinymodel.training.supervisor import supervisor
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running():
+    yield
+    jobs.stop_all()
+    supervisor.shutdown()
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """The machine was measured: `measured.seconds` can be changed."""
+
+    class Measured:
+        seconds = 160.0
+
+    known = Measured()
+    monkeypatch.setattr(
+        measure,
+        "estimate_cached",
+        lambda config: measure.Estimate(known.seconds, 390.0, "bf16", "channels-last", "cpu"),
+    )
+    return known
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Configurations that were started, none of them really."""
+    configs = []
+
+    def start(config, name=None):
+        configs.append(config)
+        return "small-classroom-1"
+
+    monkeypatch.setattr(supervisor, "start", start)
+    return configs
+
+
+@pytest.fixture
+def page(app):
+    def open_page(**query):
+        app.run()
+        app.switch_page("views/train.py")
+        for key, value in query.items():
+            app.query_params[key] = value
+        app.run()
+        assert not app.exception
+        return app
+
+    return open_page
+
+
+def button(page, label):
+    return next(item for item in page.button if item.label == label)
+
+
+def labels(page):
+    return [item.label for item in page.button]
+
+
+def test_without_data_the_page_leads_to_data(page):
+    assert "No images yet" in [item.value for item in page().subheader]
+
+
+def test_start_hands_over_what_the_form_says(page, small_dataset, measured, started):
+    shown = page(dataset="small")
+    shown.number_input(key="classroom-epochs").set_value(7)
+    shown.number_input(key="classroom-small-classes").set_value(2)
+    shown.number_input(key="classroom-small-per-class").set_value(5)
+    shown.selectbox(key="classroom-optimizer").select("sgd")
+    shown.toggle(key="classroom-skip").set_value(False)
+    shown.run()
+    assert any("Changed from the preset: epochs" in item.value for item in shown.caption)
+    button(shown, "Start training").click().run()
+    (config,) = started
+    assert config == TrainConfig(
+        dataset="small", epochs=7, classes=2, per_class=5, optimizer="sgd", skip=False
+    )
+
+
+@pytest.mark.parametrize("preset", list(PRESETS))
+def test_an_untouched_form_is_the_preset(page, small_dataset, measured, started, preset):
+    button(page(dataset="small", preset=PRESETS[preset].title), "Start training").click().run()
+    expected = TrainConfig(dataset="small", **{"preset": preset, **PRESETS[preset].values})
+    assert started == [expected]
+
+
+def test_the_form_has_every_value_of_the_configuration(page, small_dataset, measured):
+    shown = page(dataset="small")
+    widgets = [*shown.number_input, *shown.selectbox, *shown.toggle]
+    for item in fields(TrainConfig):
+        if item.metadata and item.name != "dataset":
+            widget = next(w for w in widgets if w.label == item.metadata["label"])
+            assert widget.help == item.metadata["help"]
+
+
+def test_the_classroom_preset_takes_ten_of_many_classes(page, folders, measured, started):
+    write_small_dataset("many", classes=24, train=2, val=1)
+    button(page(dataset="many"), "Start training").click().run()
+    assert started[0].classes == 10
+
+
+def test_the_length_is_shown_before_start(page, small_dataset, measured):
+    shown = page(dataset="small")
+    assert shown.metric[0].value == "about 2 min 40 s"
+    assert any("390 images per second" in item.value for item in shown.caption)
+    assert not shown.warning
+
+
+def test_an_unreasonable_length_is_warned_of_with_an_offer_that_fits(
+    page, small_dataset, measured, started
+):
+    measured.seconds = 4 * 3600.0
+    shown = page(dataset="small", preset="Reference")
+    assert "long" in shown.warning[0].value
+    button(shown, "8 epochs instead of 35").click().run()
+    measured.seconds = 3000.0
+    button(shown, "Start training").click().run()
+    assert started[0].epochs == 8
+    measured.seconds = 4 * 24 * 3600.0
+    shown = page(dataset="small", preset="Reference", run="new")
+    button(shown, "The classroom preset").click().run()
+    assert shown.session_state["preset"] == "classroom"
+
+
+def test_a_new_machine_is_measured_in_a_job(page, small_dataset, monkeypatch):
+    calls = []
+    monkeypatch.setattr(measure, "measure", lambda *args: calls.append(args))
+    monkeypatch.setattr(measure, "estimate_cached", lambda config: None)
+    page(dataset="small")
+    for job in jobs.active():
+        job.wait(10)
+    assert [(config.dataset, classes) for config, classes, _ in calls] == [("small", 3)]
+
+
+def test_nothing_is_measured_while_a_run_trains(page, small_dataset, monkeypatch):
+    monkeypatch.setattr(measure, "estimate_cached", lambda config: None)
+    monkeypatch.setattr(measure, "measure", lambda *_: pytest.fail("measured"))
+    writer = RunWriter.create(run_info(small_dataset, TrainConfig(dataset="small")))
+    shown = page(dataset="small", run="new")
+    assert any("when nothing else trains" in item.value for item in shown.caption)
+    assert writer.run.name in shown.info[0].value
+    writer.close()
+
+
+def test_a_second_start_is_refused_with_what_runs(page, small_dataset, measured):
+    supervisor.start(TrainConfig(dataset="small", width=2, epochs=1000, precision="fp32"), "first")
+    shown = page(dataset="small", run="new")
+    button(shown, "Start training").click().run()
+    assert "'first'" in shown.error[0].value and "stop it first" in shown.error[0].value
+    assert [run.name for run in list_runs()] == ["first"]
+
+
+@pytest.fixture
+def active_run(small_dataset):
+    writer = RunWriter.create(run_info(small_dataset, TrainConfig(dataset="small", epochs=5)))
+    yield writer
+    if writer.run.is_locked():
+        writer.close()
+
+
+def test_the_run_that_trains_is_shown_unasked(page, active_run):
+    shown = page()
+    assert shown.selectbox(key="train-run").value == active_run.run.name
+    assert labels(shown) == ["Pause", "Stop"]
+
+
+def test_pause_resume_and_stop_ask_whoever_trains(page, active_run):
+    shown = page(run=active_run.run.name)
+    button(shown, "Pause").click().run()
+    assert active_run.run.requested() == "pause"
+    active_run.update(status="paused")
+    button(shown.run(), "Resume").click().run()
+    assert active_run.run.requested() == ""
+    active_run.update(status="running")
+    button(shown.run(), "Stop").click().run()
+    assert active_run.run.requested() == "stop"
+
+
+def test_a_failed_run_says_why(page, active_run):
+    active_run.update(status="failed", message="The loss became infinite; lower the learning rate.")
+    active_run.close()
+    shown = page(run=active_run.run.name)
+    assert shown.error[0].value == "The loss became infinite; lower the learning rate."
+
+
+@pytest.mark.parametrize("status", ["stopped", "interrupted"])
+def test_a_run_that_ended_early_offers_resume(page, active_run, monkeypatch, status):
+    resumed = []
+    monkeypatch.setattr(supervisor, "resume", lambda name: resumed.append(name) or name)
+    if status == "stopped":
+        active_run.update(status="stopped")
+    active_run.close()  # else nobody holds the lock: interrupted
+    shown = page(run=active_run.run.name)
+    button(shown, "Resume").click().run()
+    assert resumed == [active_run.run.name]
+
+
+def test_an_address_of_a_run_that_is_gone_says_so(page, finished_run):
+    shown = page(run="long-gone")
+    assert "long-gone" in shown.warning[0].value
+
+
+def test_choosing_a_run_puts_it_into_the_address(page, finished_run, measured):
+    shown = page(run="new")
+    shown.selectbox(key="train-run").select(finished_run.name).run()
+    assert finished_run.name in shown.query_params["run"]
