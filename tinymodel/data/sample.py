@@ -119,8 +119,11 @@ def _blurred(mask: np.ndarray, radius: float) -> np.ndarray:
 
 
 def _shadow(mask: np.ndarray, size: float, across: float) -> np.ndarray:
-    shift = (round(0.15 * size), round(-0.25 * size * across))
-    return np.roll(_blurred(mask, 0.1 * size), shift, (0, 1))[..., None]
+    """Below the thing and away from the light, as soft as it is high; nothing comes back in at the other side."""
+    down, right = round(0.15 * size), round(-0.25 * size * across)
+    blurred = np.pad(_blurred(mask, 0.1 * size), ((down, 0), (max(right, 0), max(-right, 0))))
+    left = max(-right, 0)
+    return blurred[:SIDE, left : left + SIDE, None]
 
 
 def _relief(mask: np.ndarray, size: float, across: float, down: float) -> np.ndarray:

@@ -12,7 +12,7 @@ from numpy.random import Generator
 
 from tinymodel.data.drawing import Colour, Pen, Points, dark, hsv, light, mix, pick
 
-TURNED_AWAY = 0.22  # share of the fruits whose stem is not seen: only the outline tells them apart
+TURNED_AWAY = 0.16  # share of the fruits whose stem is not seen: only the outline tells them apart
 
 # An outline is read as a row of points, not as a column.
 # fmt: off
