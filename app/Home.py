@@ -1,7 +1,9 @@
 """The launcher: `streamlit run app/Home.py`."""
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 
 import anyio.to_thread
 import streamlit as st
@@ -14,6 +16,8 @@ from tinymodel.training.supervisor import supervisor
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[None]:
     """At the end the training writes a checkpoint and stops, and so do the jobs."""
+    # torch takes seconds to import: now, while nobody waits, rather than when the first page needs it
+    threading.Thread(target=import_module, args=["tinymodel.training.loop"], daemon=True).start()
     with stream.closing_on_signals():
         try:
             yield

@@ -194,7 +194,12 @@ function progress(root, data) {
   }
   draw()
   return {
-    status: (hubNow) => { status = hubNow.statuses[data.run] ?? status; draw(); return status },
+    status: (hubNow) => {
+      const current = hubNow.current?.run === data.run ? hubNow.current : null
+      status = hubNow.statuses[data.run] ?? current ?? status
+      draw()
+      return status
+    },
     update(fresh) { data = fresh; status = fresh.status; draw() },
   }
 }

@@ -14,6 +14,7 @@ from tinymodel.runs import ACTIVE, Run, list_runs
 from tinymodel.training.supervisor import supervisor
 
 JOB = "train on the sample"
+EXAMPLES = CLASSES[:8]  # as many as fit into a row
 ASKED = (
     "asked-for-the-sample"  # in the session state of whoever clicked, who is then taken to Train
 )
@@ -59,9 +60,12 @@ def next_step(run: Run | None) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             train_button("Train on the sample", "primary")
             link("data", "Use Tiny ImageNet or your own pictures", "photo_library")
-        gallery.grid(drawn_examples(), [item.name for item in CLASSES], key="examples", side=96)
+        gallery.grid(drawn_examples(), [item.name for item in EXAMPLES], key="examples", side=96)
     elif status in ACTIVE:
-        offer("It is learning right now", f"The run **{run.name}** gets better with every epoch.")
+        offer(
+            "It is learning right now",
+            f"The run **{run.name}** is in training: watch its curves grow.",
+        )
         live.progress(run)
         step("train", "Watch it learn", run)
     elif run.best_accuracy is None or not run.has_weights:
@@ -81,8 +85,8 @@ def next_step(run: Run | None) -> None:
 
 @st.cache_data
 def drawn_examples() -> list[np.ndarray]:
-    """One picture of each class of the sample, before it is made."""
-    return [draw("val", label, 0)[0] for label in range(len(CLASSES))]
+    """One picture each of some classes of the sample, before it is made."""
+    return [draw("val", label, 0)[0] for label in range(len(EXAMPLES))]
 
 
 def offer(title: str, text: str) -> None:
