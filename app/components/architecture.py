@@ -87,7 +87,9 @@ def describe(blocks: Sequence[BlockSummary], size: int = 64) -> str:
 def sees(block: BlockSummary, size: int = 64) -> str:
     """How much of the image one point of the block's maps depends on."""
     field = block.receptive_field
-    return "the whole image" if field >= size else f"{field} × {field}"
+    if field >= 2 * size:  # even from a corner
+        return "the whole image"
+    return "nearly all" if field >= size else f"{field} × {field}"
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def explain(blocks: list[BlockSummary]) -> None:
         st.markdown(
             "**The green arcs** are skip connections. A **residual block** computes a correction, and at the plus "
             "its input is added to it. The input always gets through, so even the first layers hear "
-            "clearly, while training, what they should change. Switch the skip connections off above and the arcs go."
+            "clearly, while training, what they should change. Try a network without them, and the arcs go."
         )
     else:
         st.markdown(

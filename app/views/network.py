@@ -132,9 +132,10 @@ def show_table(blocks: list[BlockSummary]) -> None:
     st.dataframe(
         layer_table(blocks, every_layer),
         hide_index=True,
-        height="content",
+        height=640 if every_layer else "content",
         column_config={
             "Block": st.column_config.TextColumn(pinned=True),
+            "Layer": st.column_config.TextColumn(width="medium"),
             "Maps": column("Maps (channels)", help="How many feature maps come out, or how many numbers."),
             "Side": column("Side (points)", help="Of each map; a single number has side 1."),
             "Sees": column(
