@@ -115,8 +115,7 @@ def evaluate_run(run: Run, report: Callable[[float, str], None] | None = None) -
         UserError: The run has no weights yet, or its dataset is gone or another one.
     """
     dataset = run_dataset(run)
-    saved = weights_file(run)
-    began = saved.stat().st_mtime_ns if saved else 0
+    version = weights_version(run)
     network = run.network("best").to(memory_format=torch.channels_last)
     info = run.info()
     on_cpu = info.get("device") == "cpu" and info.get("precision") in ("fp32", "bf16")
@@ -130,8 +129,7 @@ def evaluate_run(run: Run, report: Callable[[float, str], None] | None = None) -
         precision=info["precision"] if on_cpu else "fp32",  # what suited a GPU may crawl here
         report=report,
     )
-    now = weights_file(run)
-    if now == saved and now is not None and now.stat().st_mtime_ns == began:
+    if weights_version(run) == version:
         write_predictions(run.folder, predictions)  # else training has written newer ones
     return predictions
 
@@ -175,6 +173,12 @@ def weights_file(run: Run) -> Path | None:
     """The checkpoint that `run.network("best")` would load now."""
     files = (run.folder / name for name in WEIGHTS)
     return next((file for file in files if file.is_file()), None)
+
+
+def weights_version(run: Run) -> int:
+    """A number that changes when the run's best weights do; 0 while there are none."""
+    file = weights_file(run)
+    return file.stat().st_mtime_ns if file else 0
 
 
 def predictions_are_current(run: Run) -> bool:

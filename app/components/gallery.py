@@ -17,7 +17,8 @@ _GRID = st.components.v2.component(
     "picture_grid",
     html='<div class="grid"></div>',
     css="""
-.grid { display: grid; gap: 1.1rem 0.9rem; align-items: start; }
+.grid { display: grid; gap: 1.1rem 0.9rem; align-items: start; padding: 5px; }
+.bare { gap: 0.7rem; }
 .cell { display: block; text-align: left; color: var(--st-text-color); text-decoration: none; background: none;
         border: 0; padding: 0; margin: 0; font-family: var(--st-font); min-width: 0; }
 .cell img { display: block; max-width: 100%; aspect-ratio: 1; border-radius: 4px; }
@@ -32,6 +33,7 @@ _GRID = st.components.v2.component(
 export default function ({ data, parentElement, setTriggerValue }) {
   const grid = parentElement.querySelector('.grid')
   grid.className = `grid ${data.smooth ? '' : 'crisp'} ${data.clickable ? 'clickable' : ''}`
+  if (!data.pictures.some((picture) => picture.caption)) grid.classList.add('bare')
   grid.style.gridTemplateColumns = `repeat(auto-fill, minmax(min(${data.side}px, 45%), 1fr))`
   grid.replaceChildren(...data.pictures.map((picture, index) => {
     const cell = document.createElement(data.clickable ? (picture.link ? 'a' : 'button') : 'div')
@@ -41,7 +43,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     image.src = picture.source
     image.width = image.height = data.side
     image.style.height = 'auto'
-    image.alt = picture.caption.replaceAll('\\n', ', ')
+    image.alt = picture.hint
+    if (!picture.caption) image.title = picture.hint
     cell.append(image)
     for (const line of picture.caption ? picture.caption.split('\\n') : []) {
       const element = document.createElement('div')
@@ -68,6 +71,7 @@ def grid(
     *,
     key: str,
     side: int = SIDE,
+    hints: Sequence[str] | None = None,
     clickable: bool = False,
     links: Sequence[str] | None = None,
     selected: int | None = None,
@@ -75,13 +79,14 @@ def grid(
 ) -> int | None:
     """Many pictures in as many columns as fit, with captions that wrap; give it 60 at most.
 
-    Signature: `grid(images, captions=None, *, key, side=128, clickable=False, links=None, selected=None,
-    smooth=False) -> int | None`.
+    Signature: `grid(images, captions=None, *, key, side=128, hints=None, clickable=False, links=None,
+    selected=None, smooth=False) -> int | None`.
 
     Args:
         images: uint8 (h, w, 3) each, RGB.
         captions: One each, plain text; a newline begins a new line.
         side: Width of a picture in CSS pixels; multiples of 64 look best.
+        hints: One each, shown where the pointer rests, and read aloud, instead of captions.
         clickable: Whether a click (or Enter) reruns the page and returns which picture it was.
         links: Addresses, one each, that a clickable picture opens in a new tab with Ctrl or the middle button.
         selected: The picture to frame.
@@ -91,11 +96,12 @@ def grid(
     """
     captions = captions or [""] * len(images)
     links = links or [None] * len(images)
+    hints = hints or [caption.replace("\n", ", ") for caption in captions]
     result = _GRID(
         data=dict(
             pictures=[
-                dict(source=_data_address(image), caption=caption, link=link)
-                for image, caption, link in zip(images, captions, links, strict=True)
+                dict(source=_data_address(image), caption=caption, hint=hint, link=link)
+                for image, caption, hint, link in zip(images, captions, hints, links, strict=True)
             ],
             side=side,
             clickable=clickable,
@@ -110,15 +116,28 @@ def grid(
 
 
 def picture(
-    image: np.ndarray, *, caption: str = "", side: int = 256, smooth: bool = False, alt: str = ""
+    image: np.ndarray,
+    *,
+    caption: str = "",
+    side: int | None = 256,
+    smooth: bool = False,
+    alt: str = "",
 ) -> None:
     """One picture, enlarged, with a caption below: `picture(image, *, caption="", side=256, smooth=False, alt="")`.
 
     Args:
         image: uint8 (h, w, 3), RGB.
-        side: Its width in CSS pixels; narrower where the column is.
+        side: Its width in CSS pixels; None fills the column.
     """
-    st.image(enlarge(image, 2 * side, smooth), caption=caption or None, width=side, alt=alt or None)
+    large = enlarge(image, 2 * (side or 320), smooth)
+    # PNG: Streamlit would choose JPEG, which smears the edges of pixels.
+    st.image(
+        large,
+        caption=caption or None,
+        width=side or "stretch",
+        alt=alt or None,
+        output_format="PNG",
+    )
 
 
 def enlarge(image: np.ndarray, side: int, smooth: bool = False) -> Image.Image:

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from tinymodel import checkpoint
 from tinymodel.data.batches import normalize
 from tinymodel.errors import UserError
+from tinymodel.evaluation import weights_version
 from tinymodel.explain import render
 from tinymodel.explain.gradcam import (
     LAST_BLOCK,
@@ -21,7 +22,6 @@ from tinymodel.explain.gradcam import (
     explain_run,
     principal_map,
     raw_maps,
-    weights_version,
 )
 from tinymodel.network import BottleneckNet
 

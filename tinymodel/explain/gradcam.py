@@ -16,7 +16,7 @@ from torch import Tensor
 from tinymodel import checkpoint
 from tinymodel.data.batches import normalize
 from tinymodel.errors import UserError
-from tinymodel.evaluation import weights_file
+from tinymodel.evaluation import weights_file, weights_version
 from tinymodel.network import BottleneckNet
 from tinymodel.runs import Run
 
@@ -267,12 +267,6 @@ def explain_run(run: Run, image: np.ndarray, **choices) -> Explanation:
     """
     network, epoch = _network(run)
     return replace(explain(network, image, run.mean, run.std, **choices), epoch=epoch)
-
-
-def weights_version(run: Run) -> int:
-    """A number that changes when the run's best weights do; 0 while there are none."""
-    file = weights_file(run)
-    return file.stat().st_mtime_ns if file else 0
 
 
 def _network(run: Run) -> tuple[BottleneckNet, int]:

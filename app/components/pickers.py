@@ -1,0 +1,115 @@
+"""Choices that several pages share. The address is where they are kept, so a link shows the same to everybody."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import streamlit as st
+
+from components.messages import missing, percent, show_error
+from tinymodel.data import ClassInfo
+from tinymodel.errors import UserError
+from tinymodel.runs import Run, list_runs
+
+
+def choose(
+    label: str,
+    options: Mapping[str, str],
+    *,
+    name: str,
+    default: str | None = None,
+    help: str | None = None,
+    as_row: bool = False,
+    on_change: Callable[[], None] | None = None,
+) -> str:
+    """One of `options` (value in the address → title), as `?name=` says; a sentence if it says nonsense.
+
+    Args:
+        default: The value where the address says nothing; by default the first one.
+        as_row: A row of buttons instead of a list that opens.
+        on_change: Called after a choice has gone into the address.
+    """
+    default = next(iter(options)) if default is None else default
+    wanted = st.query_params.get(name, default)
+    if wanted not in options:
+        st.warning(
+            f"{label}: there is no {wanted[:60]!r}; this is {options[default]!r} instead.",
+            icon=":material/help:",
+        )
+        wanted = default
+    key = f"choice-{name}"
+    st.session_state[key] = wanted
+
+    def keep() -> None:
+        st.query_params[name] = st.session_state[key]
+        if on_change:
+            on_change()
+
+    widget = st.selectbox
+    arguments = dict(format_func=options.get, key=key, help=help, on_change=keep)
+    if as_row:
+        widget, arguments = st.segmented_control, arguments | dict(required=True)
+    return widget(label, list(options), **arguments)
+
+
+def choose_run(title: str, text: str, *, on_change: Callable[[], None] | None = None) -> Run:
+    """A run, as `?run=` says, else the newest that has weights. Without runs the page ends with an invitation.
+
+    Args:
+        title, text: What the page will show, for the invitation.
+    """
+    runs = {run.name: run for run in list_runs()}
+    if not runs:
+        missing(title, text, page="views/train.py", label="Train a network")
+    default = next((name for name, run in runs.items() if run.has_weights), next(iter(runs)))
+    name = choose(
+        "Run",
+        {name: _title(run) for name, run in runs.items()},
+        name="run",
+        default=default,
+        help="A training run: whose network is studied here. Its best weights so far are used.",
+        on_change=on_change,
+    )
+    try:
+        return Run.open(name)
+    except UserError as error:  # deleted this moment, or its run.json is damaged
+        show_error(error)
+        st.stop()
+
+
+def _title(run: Run) -> str:
+    try:
+        best = run.best_accuracy
+    except (OSError, ValueError):
+        best = None
+    return run.name if best is None else f"{run.name} · {percent(best)}"
+
+
+def choose_class(
+    label: str,
+    classes: Sequence[ClassInfo],
+    *,
+    name: str,
+    anything: str,
+    counts: Mapping[int, int] | None = None,
+    help: str | None = None,
+    on_change: Callable[[], None] | None = None,
+) -> int | None:
+    """A class, as `?name=<its id>` says, or None for `anything`.
+
+    Args:
+        anything: What no class means, such as 'All classes'.
+        counts: Label → a number behind its name; classes that are not in it are left out.
+    """
+    labels = sorted(range(len(classes)), key=lambda label: classes[label].name.lower())
+    titles = {"": anything} | {classes[label].wnid: classes[label].name for label in labels}
+    if counts is not None:
+        wanted = st.query_params.get(name)  # a class chosen before stays, even with none left
+        titles = {
+            "": anything,
+            **{
+                classes[label].wnid: f"{classes[label].name} ({counts.get(label, 0)})"
+                for label in labels
+                if counts.get(label) or classes[label].wnid == wanted
+            },
+        }
+    chosen = choose(label, titles, name=name, help=help, on_change=on_change)
+    return next((label for label in labels if classes[label].wnid == chosen), None)
