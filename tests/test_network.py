@@ -122,12 +122,9 @@ def test_every_option_learns_with_every_other(norm, convolution, skip):
 def test_convolutions_are_what_they_are_called():
     def weights(convolution):
         network = BottleneckNet(classes=10, width=16, convolution=convolution)
-        assert network.first.conv1.weight.shape == (
-            16,
-            3,
-            3,
-            3,
-        )  # the image always gets a plain one
+        # Only residual blocks have the option: else depthwise channels would never meet.
+        assert network.first.conv2.weight.shape == (16, 16, 3, 3)
+        assert network.stage1.bottleneck.conv.weight.shape == (32, 16, 3, 3)
         return [tuple(p.shape) for p in network.stage1.residual1.conv1.parameters()]
 
     assert weights("plain") == [(32, 32, 3, 3)]

@@ -102,7 +102,7 @@ class TrainConfig:
         "plain",
         group="network",
         label="Convolutions",
-        help="Plain ones look at all channels at once. Depthwise ones look at each channel alone: far fewer "
+        help="Of the residual blocks. Plain ones look at all channels at once. Depthwise ones look at each channel alone: far fewer "
         "weights, weaker. Depthwise-separable ones mix the channels afterwards.",
         choices=CONVOLUTIONS,
     )

@@ -38,24 +38,22 @@ def make_norm(norm: str, channels: int) -> nn.Module:
 
 
 def make_convolution(convolution: str, channels_in: int, channels_out: int) -> nn.Module:
-    """A 3×3 convolution, padding 1, no bias. The colour image itself always gets a plain one."""
+    """A 3×3 convolution, padding 1, no bias, of the kind named."""
     conv3x3 = partial(nn.Conv2d, kernel_size=3, padding=1, bias=False)
-    if convolution == "plain" or channels_in == 3:
+    if convolution == "plain":
         return conv3x3(channels_in, channels_out)
+    depthwise = conv3x3(channels_in, channels_out, groups=channels_in)
     if convolution == "depthwise":
-        return conv3x3(channels_in, channels_out, groups=channels_in)
-    return nn.Sequential(
-        conv3x3(channels_in, channels_in, groups=channels_in),
-        nn.Conv2d(channels_in, channels_out, kernel_size=1, bias=False),
-    )
+        return depthwise
+    return nn.Sequential(depthwise, nn.Conv2d(channels_out, channels_out, 1, bias=False))
 
 
 class Bottleneck(nn.Module):
     """Halves the picture and doubles the channels: (B, c, h, w) → (B, 2c, h/2, w/2)."""
 
-    def __init__(self, channels: int, norm: str, convolution: str):
+    def __init__(self, channels: int, norm: str):
         super().__init__()
-        self.conv = make_convolution(convolution, channels, 2 * channels)
+        self.conv = make_convolution("plain", channels, 2 * channels)
         self.pool = nn.MaxPool2d(2)
         self.norm = make_norm(norm, 2 * channels)
         self.relu = nn.ReLU()
@@ -86,12 +84,12 @@ class Residual(nn.Module):
 class First(nn.Module):
     """From colours to features, without a skip: (B, 3, h, w) → (B, c, h, w)."""
 
-    def __init__(self, channels: int, norm: str, convolution: str):
+    def __init__(self, channels: int, norm: str):
         super().__init__()
-        self.conv1 = make_convolution(convolution, 3, channels)
+        self.conv1 = make_convolution("plain", 3, channels)
         self.norm1 = make_norm(norm, channels)
         self.relu1 = nn.ReLU()
-        self.conv2 = make_convolution(convolution, channels, channels)
+        self.conv2 = make_convolution("plain", channels, channels)
         self.norm2 = make_norm(norm, channels)
         self.relu2 = nn.ReLU()
 
@@ -105,7 +103,7 @@ class Stage(nn.Module):
 
     def __init__(self, channels: int, norm: str, convolution: str, skip: bool):
         super().__init__()
-        self.bottleneck = Bottleneck(channels, norm, convolution)
+        self.bottleneck = Bottleneck(channels, norm)
         self.residual1 = Residual(2 * channels, norm, convolution, skip)
         self.residual2 = Residual(2 * channels, norm, convolution, skip)
 
@@ -119,8 +117,10 @@ class BottleneckNet(nn.Module):
     Args:
         classes: How many classes it tells apart.
         width: Channels of the first block; 64 is the reference, 16 the classroom's quarter width.
-        norm: One of `NORMS`. Group norm uses min(16, channels) groups, layer norm one.
-        convolution: One of `CONVOLUTIONS`.
+        norm: One of `NORMS`. Group norm uses min(16, channels) groups, or the next smaller number that divides the
+            channels; layer norm one.
+        convolution: One of `CONVOLUTIONS`, for the residual blocks. First block and bottlenecks stay plain, as in the
+            reference; else depthwise channels would never meet before the classifier.
         skip: Whether residual blocks add their input.
 
     Raises:
@@ -147,7 +147,7 @@ class BottleneckNet(nn.Module):
         self.options = dict(
             classes=classes, width=width, norm=norm, convolution=convolution, skip=skip
         )
-        self.first = First(width, norm, convolution)  # (B, 64, 64, 64)
+        self.first = First(width, norm)  # (B, 64, 64, 64)
         self.stage1 = Stage(width, norm, convolution, skip)  # (B, 128, 32, 32)
         self.stage2 = Stage(2 * width, norm, convolution, skip)  # (B, 256, 16, 16)
         self.stage3 = Stage(4 * width, norm, convolution, skip)  # (B, 512, 8, 8)
