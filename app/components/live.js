@@ -248,10 +248,10 @@ function curves(root, data) {
   const percents = '%{y:.1%}', plain = '%{y:.3f}'
   const graphs = [
     { title: 'Accuracy', note: 'right answers, higher is better', format: '.0%', traces: [
-      line('training, each step', train, steps(3), faint),
+      line('training, running average', train, steps(3), faint),
       points('training', train, epochs(4), percents), points('validation', validation, epochs(6), percents)] },
     { title: 'Loss', note: 'how wrong it is, lower is better', format: '', traces: [
-      line('training, each step', train, steps(2), faint),
+      line('training, running average', train, steps(2), faint),
       points('training', train, epochs(3), plain), points('validation', validation, epochs(5), plain)] },
     { title: 'Learning rate', note: 'the size of each step', format: '', traces: [
       line('learning rate', train, steps(1), { line: { color: train, width: 2.5 }, showlegend: false,

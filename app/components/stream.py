@@ -30,6 +30,9 @@ from tinymodel.runs import ACTIVE, Run, TableTail, list_runs
 LOOK = 0.4  # seconds between two looks at the tables
 SEARCH = 1.2  # seconds between two looks for the current run, which reads every run.json
 HISTORY = 1500  # points that a latecomer gets of a long run
+KEPT = (
+    0.9  # of the running averages that are drawn of loss and accuracy: one batch alone says little
+)
 PLOTLY_URL = f"/live/plotly-{plotly.__version__}.min.js"
 EVENTS_URL = "/live/events"
 
@@ -73,18 +76,31 @@ class Feed:
         self.generation = uuid.uuid4().hex[:8]  # positions of another one mean nothing
         self.tails = [TableTail(self.run.folder / f"{name}.csv") for name in ("steps", "epochs")]
         self.tables: list[list[list[float]]] = [[], []]
+        self.averages = [0.0, 0.0, 0.0]  # of the loss, of the accuracy, and the weight of both
 
     def read(self) -> None:
         with self._lock:
             news = [tail.read() for tail in self.tails]
             if any(
-                reset or (rows and table and rows[0][0] <= table[-1][0])
-                for (reset, rows), table in zip(news, self.tables, strict=True)
+                reset or (rows and table and rows[0][0] / scale <= table[-1][0])
+                for (reset, rows), table, scale in zip(
+                    news, self.tables, (self.steps_per_epoch, 1), strict=True
+                )
             ):  # a resume has cut them
                 self._begin()
                 news = [tail.read() for tail in self.tails]
-            for (_, rows), table in zip(news, self.tables, strict=True):
-                table.extend(rows)
+            self.tables[0].extend(map(self._averaged, news[0][1]))
+            self.tables[1].extend(news[1][1])
+
+    def _averaged(self, row: list[float]) -> list[float]:
+        """A row of the steps as it is drawn: epochs so far, learning rate, averages of loss and accuracy."""
+        step, _, rate, *values = row[:5]
+        if all(map(math.isfinite, values)):
+            new = [*values, 1.0]
+            old = self.averages
+            self.averages = [KEPT * a + (1 - KEPT) * b for a, b in zip(old, new, strict=True)]
+            values = [average / self.averages[2] for average in self.averages[:2]]
+        return [step / self.steps_per_epoch, rate, *values]
 
     def since(self, position: str) -> tuple[str, dict[str, Any] | None]:
         """The position now, and the rows after `position`: all, thinned, if it is of another generation."""
@@ -101,10 +117,7 @@ class Feed:
         rows = dict(
             run=self.run.name,
             reset=reset,
-            # epochs so far, learning rate, loss, accuracy; the last step is always among the thinned
-            steps=[
-                [row[0] / self.steps_per_epoch, *row[2:5]] for row in steps[::-1][::stride][::-1]
-            ],
+            steps=steps[::-1][::stride][::-1],  # the last one is always among them
             epochs=epochs,
         )
         return now, rows

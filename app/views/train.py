@@ -183,6 +183,10 @@ def watch(run: Run, bar: DeltaGenerator) -> None:
         )
     live.progress(run)
     live.curves(run)
+    st.caption(
+        "Thin line: the running average of the last steps. Dots: whole epochs. "
+        "Drag over a curve to look closer, double-click to see all of it again."
+    )
     st.subheader("Epoch by epoch", anchor=False)
     live.epoch_table(run)
     if run.has_weights:

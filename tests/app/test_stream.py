@@ -50,6 +50,20 @@ def test_a_long_history_is_thinned_and_keeps_its_last_point(writer, feed):
     assert feed.since(position)[1] is None
 
 
+def test_steps_are_drawn_as_running_averages_that_a_bad_number_does_not_spoil(small_dataset):
+    config = TrainConfig(dataset="small", epochs=9, width=4)
+    writer = RunWriter.create(run_info(small_dataset, config))
+    accuracies = [0.0, 1.0, float("nan"), 1.0]
+    writer.append("steps", [[n, 1, 0.1, 2.0, a, 1, 1] for n, a in enumerate(accuracies, 1)])
+    feed = stream.Feed(writer.run.name)
+    feed.read()
+    steps = feed.since("")[1]["steps"]
+    assert [row[2] for row in steps] == pytest.approx([2.0] * 4)
+    assert steps[0][3] == 0 and steps[1][3] == pytest.approx(0.1 / 0.19)
+    assert steps[1][3] < steps[3][3] < 1
+    writer.close()
+
+
 def test_cut_tables_are_sent_anew(writer, feed):
     lengths = writer.lengths()
     add_epoch(writer, 2)
