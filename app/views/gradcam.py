@@ -229,7 +229,7 @@ def choose_view(run: Run) -> tuple[dict, float, bool]:
         )
     opacity = st.slider(
         "Strength of the heat map over the image (opacity)",
-        0, 100, 55,
+        0, 100, 45,
         format="%d %%",
         key="opacity",
         bind="query-params",
@@ -265,6 +265,14 @@ def show_verdict(run: Run, subject: Subject, result: Explanation) -> None:
     if run.status in ACTIVE:
         total = run.config.epochs
         st.caption(f"Training goes on; this is the network after epoch {result.epoch} of {total}.")
+        look_again(run, weights_version(run))
+
+
+@st.fragment(run_every=3)
+def look_again(run: Run, version: int) -> None:
+    """Draw the page anew when training has saved better weights: one sees attention move."""
+    if weights_version(run) != version:
+        st.rerun()
 
 
 def show_pictures(

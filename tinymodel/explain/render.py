@@ -41,8 +41,11 @@ def colour(values: np.ndarray) -> np.ndarray:
 
 
 def enlarge(values: np.ndarray, side: int, smooth: bool) -> np.ndarray:
-    """A map (h, w) or picture uint8 (h, w, 3) at `side`×`side` pixels: whole cells repeated, or bilinear."""
-    method = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
+    """A map (h, w) or picture uint8 (h, w, 3) at `side`×`side` pixels: whole cells repeated, or bicubic.
+
+    Bicubic values of a map may lie a little below its least or above its greatest; bilinear ones show creases.
+    """
+    method = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
     return np.asarray(Image.fromarray(np.ascontiguousarray(values)).resize((side, side), method))
 
 
