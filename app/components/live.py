@@ -11,12 +11,16 @@ import streamlit as st
 from components import palette, stream
 from tinymodel.runs import Run
 
-_HERE = Path(__file__).parent
+
+def _read(file: str) -> str:
+    return (Path(__file__).parent / file).read_text(encoding="utf-8")
+
+
 _LIVE = st.components.v2.component(
     "live",
     html='<div class="tm-live"></div>',
-    css=(_HERE / "live.css").read_text(encoding="utf-8"),
-    js=(_HERE / "live.js").read_text(encoding="utf-8"),
+    css=_read("live.css"),
+    js=_read("stream.js") + _read("live.js"),
     isolate_styles=False,  # inside a shadow root plotly's own styles are missing, and dragging does nothing
 )
 

@@ -33,10 +33,11 @@ def open_run(tab, server, name: str) -> None:
 
 def settle(tab) -> None:
     """Wait until the server has told everything about the last script run."""
-    before = -1
-    while before != tab.frames_received:
+    for _ in range(20):
         before = tab.frames_received
         tab.wait_for_timeout(700)
+        if tab.frames_received == before:
+            break
 
 
 def wait_for_points(tab, at_least: int) -> None:
