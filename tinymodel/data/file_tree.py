@@ -59,22 +59,29 @@ class FileTree:
             ) from error
         except OSError as error:
             raise UserError(f"{self.title} cannot be read ({error.strerror or error}).") from error
+        wanted: dict[str, bool] = {"": True}  # folder → whether its files are listed
         for entry in self.archive.infolist():
-            name = entry.filename.replace("\\", "/")
-            parts = name.rstrip("/").split("/")
-            if name.startswith("/") or ".." in parts or re.match(r"[A-Za-z]:", name):
-                self.close()
-                raise UserError(
-                    f"{self.title} has an entry that climbs out of its folder ({entry.filename[:80]!r}): it may be "
-                    "meant to do harm, so nothing was read; pack the pictures anew."
-                )
-            if any(map(_is_clutter, parts)):
-                continue
-            self.folders.update("/".join(parts[:depth]) for depth in range(1, len(parts)))
-            if entry.is_dir() or name.endswith("/"):
-                self.folders.add("/".join(parts))
-            else:
-                self._entries[name] = entry
+            folder, _, name = entry.filename.replace("\\", "/").rpartition("/")
+            if folder not in wanted:
+                wanted[folder] = self._enter(folder, entry.filename)
+            if name == ".." or re.match("[A-Za-z]:", name):
+                self._enter(name, entry.filename)
+            if name and wanted[folder] and not _is_clutter(name):
+                self._entries[f"{folder}/{name}" if folder else name] = entry
+
+    def _enter(self, folder: str, entry: str) -> bool:
+        """Note a folder of a zip and those around it; False if its files are not to be listed."""
+        parts = folder.split("/")
+        if ".." in parts or parts[0] == "" or re.match("[A-Za-z]:", folder):
+            self.close()
+            raise UserError(
+                f"{self.title} has an entry that climbs out of its folder ({entry[:80]!r}): it may be meant to do harm, "
+                "so nothing was read; pack the pictures anew."
+            )
+        if any(map(_is_clutter, parts)):
+            return False
+        self.folders.update("/".join(parts[: depth + 1]) for depth in range(len(parts)))
+        return True
 
     def __contains__(self, name: str) -> bool:
         return name in self._entries
@@ -113,5 +120,8 @@ class FileTree:
         self.close()
 
 
+CLUTTER = {"__MACOSX", "Thumbs.db", "thumbs.db", "desktop.ini", "Desktop.ini"}
+
+
 def _is_clutter(name: str) -> bool:
-    return name.startswith(".") or name.lower() in ("__macosx", "thumbs.db", "desktop.ini")
+    return name[:1] == "." or name in CLUTTER

@@ -299,17 +299,16 @@ class PreparedWriter:
         """Append images, uint8 (n, 64, 64, 3), and their n rows of the table."""
         self.file.write(np.ascontiguousarray(images, dtype=np.uint8).data)
         self.rows.extend(dict(row) for row in rows)
-        train = np.array([row["split"] == "train" for row in rows], dtype=bool)
-        if train.any():
-            # Sums of 64 values each are exact in float32: 64 · 255² < 2²⁴.
-            colours = images[train].reshape(-1, SIDE, SIDE * 3).astype(np.float32)
-            for total, sums in zip(
-                self.sums,
-                (colours.sum(1), np.einsum("nij,nij->nj", colours, colours)),
-                strict=True,
-            ):
-                total += sums.sum(0, dtype=np.float64).reshape(SIDE, 3).sum(0)
-            self.pixels += colours.size // 3
+        self._add_colours(images[np.array([row["split"] == "train" for row in rows], dtype=bool)])
+
+    def _add_colours(self, images: np.ndarray) -> None:
+        """Sum up the colours and their squares, exactly, in pieces that stay in the processor's cache."""
+        for start in range(0, len(images), 4):
+            colours = images[start : start + 4].reshape(-1, SIDE * 3).astype(np.float32)
+            ones = np.ones(len(colours), np.float32)  # at most 256, and 256 · 255² < 2²⁴
+            for total, values in zip(self.sums, (colours, colours**2), strict=True):
+                total += (ones @ values).reshape(SIDE, 3).sum(0, dtype=np.float64)
+        self.pixels += len(images) * SIDE * SIDE
 
     def leave_out(self, source: str, reason: str) -> None:
         self.left_out.append(dict(source=source, reason=reason))

@@ -9,8 +9,7 @@ import http.client
 import re
 import time
 import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -80,26 +79,19 @@ def disk_needed(source: Path) -> int:
         return bytes_needed(sum(_place(root, file) is not None for file in tree.files))
 
 
-@dataclass(frozen=True)
-class _Place:
-    split: str
-    wnid: str  # empty in val, where a table says it
-    image: str
-
-
-def _place(root: str, file: str) -> _Place | None:
-    """Where a file belongs, if it is an image that is used."""
-    match file.removeprefix(root).split("/"):
+def _place(root: str, file: str) -> tuple[str, str, str] | None:
+    """Split, class id (empty in val, where a table says it) and name of an image, if it is one that is used."""
+    match file[len(root) :].split("/"):
         case ["train", wnid, "images", image]:
-            return _Place("train", wnid, image)
+            return "train", wnid, image
         case ["val", "images", image]:
-            return _Place("val", "", image)
+            return "val", "", image
     return None
 
 
 def _root(tree: FileTree) -> str:
     """The part of every name before 'wnids.txt'."""
-    tops = [file for file in tree.files if PurePosixPath(file).name == "wnids.txt"]
+    tops = [file for file in tree.files if file == "wnids.txt" or file.endswith("/wnids.txt")]
     if not tops:
         raise UserError(
             f"{tree.title} is not Tiny ImageNet, because there is no wnids.txt in it: choose the official zip, or the "
@@ -117,25 +109,23 @@ def _contents(tree: FileTree) -> tuple[list[ClassInfo], dict[str, dict]]:
     boxes = {wnid: _class_boxes(tree, root, wnid) for wnid in labels}
     found = []
     for file in tree.files:
-        place = _place(root, file)
-        if place is None or (place.split == "train" and place.wnid not in labels):
-            continue
-        if place.split == "train":
-            wnid, box = place.wnid, boxes[place.wnid].get(place.image)
-        elif place.image in validation:
-            wnid, box = validation[place.image]
-        else:
+        split, wnid, image = _place(root, file) or ("", "", "")
+        if split == "val" and image not in validation:
             raise UserError(
                 f"{file} in {tree.title} has no line in val_annotations.txt, so its class is not known: get a complete "
                 "copy."
             )
-        numbers = [int(digits) for digits in re.findall(r"\d+", place.image)]
-        source = file.removeprefix(root)
-        found.append((place.split, labels[wnid], numbers, source, file, box))
+        if split == "val":
+            wnid, box = validation[image]
+        elif wnid in labels:
+            box = boxes[wnid].get(image, (None,) * 4)
+        else:
+            continue
+        found.append((split, labels[wnid], len(image), image, file, box))
     rows = {}
-    for split, label, _, source, file, box in sorted(found):
-        row = dict(split=split, label=label, source=source)
-        rows[file] = row | dict(zip(("x0", "y0", "x1", "y1"), box or (None,) * 4, strict=True))
+    for split, label, _, _, file, (x0, y0, x1, y1) in sorted(found):  # by length: image 9 before 10
+        source = file[len(root) :]
+        rows[file] = dict(split=split, label=label, source=source, x0=x0, y0=y0, x1=x1, y1=y1)
     counts = {(row["split"], row["label"]) for row in rows.values()}
     for label, item in enumerate(classes):
         for split, folder in (("train", f"train/{item.wnid}/images"), ("val", "val/images")):
@@ -194,15 +184,18 @@ def _classes(tree: FileTree, root: str) -> list[ClassInfo]:
     ]
 
 
-def _validation_table(tree: FileTree, root: str, labels: dict) -> dict[str, tuple[str, Box]]:
+def _validation_table(
+    tree: FileTree, root: str, labels: Mapping[str, int]
+) -> dict[str, tuple[str, Box]]:
     file = root + "val/val_annotations.txt"
     table = {}
     for number, line in _lines(tree, file):
-        match line.strip().split("\t"):
-            case [image, wnid, *numbers] if wnid in labels and (box := _box(numbers)):
-                table[image] = wnid, box
-            case _:
-                raise _malformed(tree, file, number, line, "a file, an id of wnids.txt and a box")
+        image, _, rest = line.partition("\t")
+        wnid, _, numbers = rest.partition("\t")
+        box = _box(numbers)
+        if wnid not in labels or not box:
+            raise _malformed(tree, file, number, line, "a file, an id of wnids.txt and a box")
+        table[image] = wnid, box
     return table
 
 
@@ -210,7 +203,7 @@ def _class_boxes(tree: FileTree, root: str, wnid: str) -> dict[str, Box]:
     file = f"{root}train/{wnid}/{wnid}_boxes.txt"
     boxes = {}
     for number, line in _lines(tree, file):
-        image, *numbers = line.strip().split("\t")
+        image, _, numbers = line.partition("\t")
         box = _box(numbers)
         if not box:
             raise _malformed(tree, file, number, line, "a file and a box")
@@ -218,11 +211,12 @@ def _class_boxes(tree: FileTree, root: str, wnid: str) -> dict[str, Box]:
     return boxes
 
 
-def _box(numbers: list[str]) -> Box | None:
-    """Four inclusive pixels inside the image, or None if it is anything else."""
-    if len(numbers) != 4 or not all(re.fullmatch(r"\d{1,2}", number) for number in numbers):
+def _box(text: str) -> Box | None:
+    """Four inclusive pixels inside the image with tabs between, or None if it is anything else."""
+    match = re.fullmatch(r"(\d\d?)\t(\d\d?)\t(\d\d?)\t(\d\d?)\s*", text)
+    if not match:
         return None
-    x0, y0, x1, y1 = map(int, numbers)
+    x0, y0, x1, y1 = map(int, match.groups())
     return (x0, y0, x1, y1) if x0 <= x1 < SIDE and y0 <= y1 < SIDE else None
 
 
@@ -259,6 +253,9 @@ def download(target_folder: Path, progress: Progress | None = None) -> Path:
                 f"The disk became full while downloading: make room, or {MOVE}."
             ) from error
         raise UserError(f"{part.name} cannot be written ({error.strerror or error}).") from error
+    finally:
+        if part.exists() and not part.stat().st_size:
+            part.unlink()
     return target
 
 
