@@ -115,7 +115,7 @@ class TrainConfig:
 
     # The recipe
     epochs: int = option(
-        12,
+        16,
         group="recipe",
         label="Epochs",
         help="How many times the network sees every training image.",
