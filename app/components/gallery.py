@@ -17,7 +17,7 @@ _GRID = st.components.v2.component(
     "picture_grid",
     html='<div class="grid"></div>',
     css="""
-.grid { display: grid; gap: 1.1rem 0.9rem; align-items: start; padding: 5px; }
+.grid { display: grid; gap: 1.1rem 0.9rem; align-items: start; }
 .bare { gap: 0.7rem; }
 .cell { display: block; text-align: left; color: var(--st-text-color); text-decoration: none; background: none;
         border: 0; padding: 0; margin: 0; font-family: var(--st-font); min-width: 0; }
@@ -26,7 +26,7 @@ _GRID = st.components.v2.component(
 .caption { margin-top: 0.35rem; font-size: 0.85rem; line-height: 1.35; overflow-wrap: anywhere; }
 .clickable .cell { cursor: pointer; }
 .clickable .cell:hover img, .cell:focus-visible img, .selected img
-  { outline: 3px solid var(--st-primary-color); outline-offset: 2px; }
+  { outline: 3px solid var(--st-primary-color); outline-offset: -3px; }
 .cell:focus-visible { outline: none; }
 """,
     js="""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from components.messages import missing, percent, show_error
 from tinymodel.data import ClassInfo
@@ -18,6 +19,7 @@ def choose(
     default: str | None = None,
     help: str | None = None,
     as_row: bool = False,
+    notes: DeltaGenerator | None = None,
     on_change: Callable[[], None] | None = None,
 ) -> str:
     """One of `options` (value in the address → title), as `?name=` says; a sentence if it says nonsense.
@@ -25,12 +27,13 @@ def choose(
     Args:
         default: The value where the address says nothing; by default the first one.
         as_row: A row of buttons instead of a list that opens.
+        notes: Where the sentence goes, for choices that stand in a row; by default above the choice.
         on_change: Called after a choice has gone into the address.
     """
     default = next(iter(options)) if default is None else default
     wanted = st.query_params.get(name, default)
     if wanted not in options:
-        st.warning(
+        (notes or st).warning(
             f"{label}: there is no {wanted[:60]!r}; this is {options[default]!r} instead.",
             icon=":material/help:",
         )
@@ -50,11 +53,18 @@ def choose(
     return widget(label, list(options), **arguments)
 
 
-def choose_run(title: str, text: str, *, on_change: Callable[[], None] | None = None) -> Run:
+def choose_run(
+    title: str,
+    text: str,
+    *,
+    notes: DeltaGenerator | None = None,
+    on_change: Callable[[], None] | None = None,
+) -> Run:
     """A run, as `?run=` says, else the newest that has weights. Without runs the page ends with an invitation.
 
     Args:
         title, text: What the page will show, for the invitation.
+        notes: As of `choose`.
     """
     runs = {run.name: run for run in list_runs()}
     if not runs:
@@ -66,6 +76,7 @@ def choose_run(title: str, text: str, *, on_change: Callable[[], None] | None = 
         name="run",
         default=default,
         help="A training run: whose network is studied here. Its best weights so far are used.",
+        notes=notes,
         on_change=on_change,
     )
     try:
@@ -91,6 +102,7 @@ def choose_class(
     anything: str,
     counts: Mapping[int, int] | None = None,
     help: str | None = None,
+    notes: DeltaGenerator | None = None,
     on_change: Callable[[], None] | None = None,
 ) -> int | None:
     """A class, as `?name=<its id>` says, or None for `anything`.
@@ -98,6 +110,7 @@ def choose_class(
     Args:
         anything: What no class means, such as 'All classes'.
         counts: Label → a number behind its name; classes that are not in it are left out.
+        notes: As of `choose`.
     """
     labels = sorted(range(len(classes)), key=lambda label: classes[label].name.lower())
     titles = {"": anything} | {classes[label].wnid: classes[label].name for label in labels}
@@ -111,5 +124,5 @@ def choose_class(
                 if counts.get(label) or classes[label].wnid == wanted
             },
         }
-    chosen = choose(label, titles, name=name, help=help, on_change=on_change)
+    chosen = choose(label, titles, name=name, help=help, notes=notes, on_change=on_change)
     return next((label for label in labels if classes[label].wnid == chosen), None)

@@ -29,11 +29,13 @@ def main() -> None:
         "Images that the network never learned from and named wrongly (misclassified), the worst first. "
         "Click one to see where the network looked."
     )
+    notes = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         run = choose_run(
             "No network yet",
             "Here you will page through the pictures that a trained network gets wrong, from the most certain blunder "
             "to the near miss, and see where it looked. First a network must learn something.",
+            notes=notes,
             on_change=lambda: forget("true", "predicted", "page"),
         )
         true_place, predicted_place = st.container(), st.container()
@@ -47,6 +49,7 @@ def main() -> None:
             anything="All classes",
             counts=wrong["label"].value_counts().to_dict(),
             help="Only mistakes with pictures of this class. In brackets: how many.",
+            notes=notes,
             on_change=lambda: forget("page"),
         )
     with predicted_place:
@@ -57,6 +60,7 @@ def main() -> None:
             anything="All classes",
             counts=mistakes(predictions, true=true)["prediction"].value_counts().to_dict(),
             help="Only pictures that the network took for this class. In brackets: how many.",
+            notes=notes,
             on_change=lambda: forget("page"),
         )
     show_numbers(run, predictions)
