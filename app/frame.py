@@ -30,7 +30,6 @@ PAGES = [
         ("gradcam", "Grad-CAM", "center_focus_strong", "Where the network looks."),
         ("mistakes", "Mistakes", "rule", "What the network got wrong (misclassified)."),
     )
-    if (HERE / "views" / f"{name}.py").is_file()
 ]
 
 page = st.navigation(PAGES)
