@@ -15,12 +15,12 @@ from torch.nn import functional as F
 from tinymodel.data import PreparedDataset, list_datasets, open_dataset
 from tinymodel.data.batches import normalize
 from tinymodel.errors import UserError
+from tinymodel.precision import autocast
 from tinymodel.runs import Run
 
 PREDICTIONS = "predictions.parquet"
 WEIGHTS = ("best.pt", "last.pt", "previous.pt")  # in the order in which `Run.network` takes them
 TOP = 5
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def evaluate(
@@ -68,10 +68,7 @@ def evaluate(
             rows = indices[start : start + batch_size]
             batch = torch.from_numpy(np.ascontiguousarray(images[rows])).to(device)
             inputs = normalize(batch, tuple(mean), tuple(std))  # (B, 3, 64, 64)
-            with (
-                torch.inference_mode(),
-                torch.autocast(device, DTYPES[precision], enabled=precision != "fp32"),
-            ):
+            with torch.inference_mode(), autocast(device, precision):
                 logits = network(inputs)  # (B, classes)
             truth = torch.from_numpy(labels[start : start + batch_size]).to(device)
             parts.append(_rows(logits.float(), truth))

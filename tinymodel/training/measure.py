@@ -13,8 +13,9 @@ from tinymodel.data import open_dataset
 from tinymodel.data.batches import IMAGENET_MEAN, IMAGENET_STD, augment, generator, normalize
 from tinymodel.data.prepared import SIDE
 from tinymodel.paths import runs_folder
+from tinymodel.precision import autocast
 from tinymodel.runs import write_atomically
-from tinymodel.training.recipe import TrainStep, autocast, find_device, make_network
+from tinymodel.training.recipe import TrainStep, find_device, make_network
 
 CANDIDATES = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "bf16", "fp16"), "mps": ("fp32", "fp16")}
 SECONDS = 1.0  # of timed steps for each candidate

@@ -6,8 +6,6 @@ stretched about the image's mean grey, factors in 1 ± 0.2; the last batch of an
 image at most; the linear layer is initialised as PyTorch does.
 """
 
-from contextlib import AbstractContextManager
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -15,12 +13,11 @@ from torch.nn import functional as F
 from tinymodel.config import TrainConfig
 from tinymodel.errors import UserError
 from tinymodel.network import BottleneckNet
+from tinymodel.precision import autocast
 
 MUON_MOMENTUM = 0.6  # as in airbench94_muon; the field notes' probes used it too
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # coefficients of Keller Jordan's quintic iteration
 NEWTON_SCHULZ_STEPS = 3
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def find_device(wanted: str) -> str:
@@ -40,10 +37,6 @@ def find_device(wanted: str) -> str:
         found = ", ".join(name for name, found in there.items() if found)
         raise UserError(f"This machine has no {wanted} device for PyTorch; choose {found} or auto.")
     return wanted
-
-
-def autocast(device: str, precision: str) -> AbstractContextManager:
-    return torch.autocast(device, DTYPES[precision], enabled=precision != "fp32")
 
 
 def schedule(config: TrainConfig, epoch: int, step: int, steps: int) -> float:
