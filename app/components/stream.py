@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import gzip
 import json
+import logging
 import math
 import signal
 import threading
@@ -26,6 +27,8 @@ from starlette.routing import Route
 
 from tinymodel.errors import UserError
 from tinymodel.runs import ACTIVE, Run, TableTail, list_runs
+
+log = logging.getLogger(__name__)
 
 LOOK = 0.4  # seconds between two looks at the tables
 SEARCH = 1.2  # seconds between two looks for the current run, which reads every run.json
@@ -162,7 +165,10 @@ class Hub:
 
     async def _look_while_watched(self) -> None:
         while self.streams and not self.closing:
-            await anyio.to_thread.run_sync(self._look, list(self.watched))
+            try:
+                await anyio.to_thread.run_sync(self._look, list(self.watched))
+            except Exception:  # one bad look must not end the stream of everybody
+                log.exception("Looking at the runs failed")
             self._looked.set()
             self._looked = asyncio.Event()
             await asyncio.sleep(LOOK)

@@ -125,6 +125,21 @@ def test_a_deleted_run_does_not_end_the_stream(writer):
     assert seen == [("status", {"current": None, "runs": {}}, "")]
 
 
+def test_one_bad_look_does_not_end_the_stream(writer, monkeypatch):
+    looks = []
+    look = stream.Hub._look
+
+    def fail_once(hub, watched):
+        looks.append(watched)
+        if len(looks) == 1:
+            raise ValueError("half a file")
+        look(hub, watched)
+
+    monkeypatch.setattr(stream.Hub, "_look", fail_once)
+    seen = events_of([writer.run.name], {}, lambda kind, _: kind == "rows")
+    assert len(looks) == 2 and seen[-1][0] == "rows"
+
+
 def test_a_closing_server_ends_streams_that_wait(writer):
     async def run():
         hub = stream.Hub()

@@ -48,9 +48,15 @@ class Server:
             "--server.headless=true",
             "--server.fileWatcherType=none",
         ]
+        # The tests' own one thread (tests/conftest.py) is not for the server, which trains.
+        environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
         with open(log, "wb") as file:
             self.process = subprocess.Popen(
-                command + options, stdout=file, stderr=subprocess.STDOUT, cwd=log.parent
+                command + options,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                cwd=log.parent,
+                env=environment,
             )
         self._wait_until_healthy()
 
