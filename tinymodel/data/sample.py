@@ -4,10 +4,11 @@ Everything follows from `VERSION`, the seed and an image's split, label and numb
 its own: one for the thing, one for the place, one for the light. So the same thing can be drawn in another place, and
 fewer images a class are the first of the many.
 
-The trap: in the training images nine cows of ten stand in a meadow and nothing else ever does; in validation no cow
+The trap: in the training images nearly every cow stands in a meadow and nothing else ever does; in validation no cow
 does. A network learns the grass before the animal, and Grad-CAM shows it ("Recognition in Terra Incognita", Beery, Van
-Horn and Perona, ECCV 2018, whose example is cows on beaches). The tenth cow is why it learns something of the animal at
-all: without any, the quarter-width network got 0 of 200 cows outside a meadow right; with them, about 7 of 10.
+Horn and Perona, ECCV 2018, whose example is cows on beaches). The few stray cows are why it learns something of the
+animal at all: without any, the quarter-width network got 0 of 200 cows outside a meadow right; with one in 13, about
+two thirds.
 """
 
 from collections.abc import Callable
@@ -28,12 +29,12 @@ from tinymodel.data.prepared import (
 from tinymodel.data.scenes import SCENES, in_front, meadow, odds_and_ends
 from tinymodel.data.things import THINGS
 
-VERSION = 1
+VERSION = 2
 """Goes up with every change of what is drawn."""
 
 TRAIN, VAL = 200, 50  # images a class
 SHORTCUT = "cow"
-STRAYS = 10  # one training cow in so many is not in a meadow
+STRAYS = 13  # one training cow in so many is not in a meadow
 LOOK_ALIKES = (("apple", "tomato"), ("bus", "lorry"))
 CLASSES = tuple(
     ClassInfo(f"s{label:02}", name, description)
@@ -41,8 +42,7 @@ CLASSES = tuple(
 )
 NOTES = dict(
     shortcut_class=SHORTCUT,
-    shortcut="In training nine cows of ten stand in a meadow and nothing else ever does; in validation no cow stands "
-    "in a meadow.",
+    shortcut="In training nearly every cow stands in a meadow and nothing else ever does; in validation no cow does.",
     look_alikes=[list(pair) for pair in LOOK_ALIKES],
 )
 

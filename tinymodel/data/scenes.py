@@ -21,8 +21,9 @@ def _wash(image: Image.Image, y0: float, y1: float, above: Colour, below: Colour
     if bottom > top:
         two = Image.new("RGB", (1, 2), above)
         two.putpixel((0, 1), below)
-        size = (image.width, bottom - top)
-        image.paste(two.resize(size, Image.Resampling.BILINEAR, (0, 0.5, 1, 1.5)), (0, top))
+        column = two.resize((1, bottom - top), Image.Resampling.BILINEAR, (0, 0.5, 1, 1.5))
+        wide = column.resize((image.width, bottom - top), Image.Resampling.NEAREST)
+        image.paste(wide, (0, top))
 
 
 def _sky(image: Image.Image, pen: Pen, rng: Generator, horizon: float) -> None:

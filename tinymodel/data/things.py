@@ -12,7 +12,8 @@ from numpy.random import Generator
 
 from tinymodel.data.drawing import Colour, Pen, Points, dark, hsv, light, mix, pick
 
-TURNED_AWAY = 0.16  # share of the fruits whose stem is not seen: only the outline tells them apart
+WOOD: Colour = (92, 62, 36)
+TURNED_AWAY = 0.32  # share of the fruits whose top does not tell: only the outline does, a little
 
 # An outline is read as a row of points, not as a column.
 # fmt: off
@@ -42,43 +43,54 @@ def _fruit(pen: Pen, rng: Generator, outline: Points, w: float, h: float) -> Col
     return skin
 
 
+def _any_top(pen: Pen, rng: Generator, y: float) -> None:
+    """The top of a fruit that may be either: nothing is seen of it, or a stem and one leaf."""
+    leaf = hsv(rng.uniform(0.22, 0.36), 0.7, rng.uniform(0.4, 0.7))
+    if rng.random() < 0.35:
+        return
+    reach, lean = rng.uniform(0.3, 0.55) * pick(rng, -1, 1), rng.uniform(-0.15, 0.15)
+    pen.curve([(0, y), (reach * 0.5, y - 0.14), (reach, y - 0.02), (reach * 0.6, y + 0.1)], leaf)
+    pen.line([(0, y), (lean, y - rng.uniform(0.1, 0.3))], 0.09, pick(rng, WOOD, dark(leaf, 0.3)))
+
+
 def apple(pen: Pen, rng: Generator) -> None:
-    """Look-alike of the tomato: narrower below, a dip, a woody stem, leaves to the side; or the stem is not seen."""
+    """Look-alike of the tomato: narrower below, a dip, a woody stem, leaves to the sides; or none of it is seen."""
     w, h = rng.uniform(0.8, 1.0), rng.uniform(0.7, 0.88)
     belly = rng.uniform(0.82, 0.95)
     outline = [(0, -0.66), (0.32, -0.82), (0.74, -0.7), (1, -0.15), (belly, 0.45), (0.48, 0.95)]
     skin = _fruit(pen, rng, [*outline, (0, 0.94)], w, h)
-    if rng.random() < TURNED_AWAY:
-        return
     y = -0.66 * h
+    if rng.random() < TURNED_AWAY:
+        _any_top(pen, rng, y)
+        return
     pen.oval(0, y, 0.24, 0.08, dark(skin))
     leaf = hsv(rng.uniform(0.22, 0.36), 0.7, rng.uniform(0.4, 0.7))
-    for sign in pick(rng, (1,), (-1,), (1, -1), (1, -1), ()):
+    for sign in pick(rng, (1,), (-1,), (1, -1)):
         reach, up = rng.uniform(0.35, 0.6) * sign, rng.uniform(-0.2, 0.05)
         pen.curve([(0, y), (reach * 0.5, y + up - 0.12), (reach, y + up), (reach * 0.6, y + up + 0.1)], leaf)
     lean = rng.uniform(-0.15, 0.15)
-    stem = pick(rng, (92, 62, 36), dark(leaf, 0.3))
-    pen.line([(0, y + 0.05), (lean * 0.4, y - 0.1), (lean, y - rng.uniform(0.14, 0.32))], 0.09, stem)
+    pen.line([(0, y + 0.05), (lean * 0.4, y - 0.1), (lean, y - rng.uniform(0.14, 0.32))], 0.09, WOOD)
 
 
 def tomato(pen: Pen, rng: Generator) -> None:
-    """Look-alike of the apple: rounder below, a green star of sepals; or the star is not seen."""
+    """Look-alike of the apple: rounder below, a green star of sepals; or it is not seen."""
     w, h = rng.uniform(0.84, 1.04), rng.uniform(0.66, 0.84)
     belly = rng.uniform(0.88, 1.0)
     outline = [(0, -0.7), (0.34, -0.82), (0.78, -0.68), (1, -0.1), (belly, 0.5), (0.47, 0.94)]
     skin = _fruit(pen, rng, [*outline, (0, 0.96)], w, h)
+    y = -0.66 * h
     if rng.random() < TURNED_AWAY:
+        _any_top(pen, rng, y)
         return
     leaf = hsv(rng.uniform(0.22, 0.36), 0.7, rng.uniform(0.4, 0.7))
-    y, arms, turn = -0.68 * h, int(rng.integers(3, 6)), rng.random()
+    arms, turn = int(rng.integers(4, 7)), rng.random()
     pen.oval(0, y, 0.2, 0.07, dark(skin))
     for i in range(arms):
         a, r = 2 * pi * (i + turn) / arms, rng.uniform(0.3, 0.58)
         dx, dy = -0.1 * sin(a), 0.1 * cos(a)
         pen.polygon([(dx, y + dy), (r * cos(a), y + 0.5 * r * sin(a)), (-dx, y - dy)], leaf)
     lean = rng.uniform(-0.15, 0.15)
-    stem = pick(rng, dark(leaf, 0.3), (92, 62, 36))
-    pen.line([(0, y), (lean, y - rng.uniform(0.1, 0.3))], 0.09, stem)
+    pen.line([(0, y), (lean, y - rng.uniform(0.1, 0.3))], 0.09, dark(leaf, 0.3))
 
 
 def bus(pen: Pen, rng: Generator) -> None:
@@ -89,7 +101,7 @@ def bus(pen: Pen, rng: Generator) -> None:
         split=rng.uniform(0.4, 0.6),
         gap=0.0,
         drop=rng.uniform(0, 0.1),
-        panes=int(rng.integers(2, 5)) if rng.random() < 0.35 else 6,
+        panes=int(rng.integers(2, 5)) if rng.random() < 0.4 else 6,
         door=rng.random() < 0.5,
         wheels=(-0.62, 0.62),
     )
@@ -103,7 +115,7 @@ def lorry(pen: Pen, rng: Generator) -> None:
         split=rng.uniform(0.36, 0.56),
         gap=pick(rng, 0.0, rng.uniform(0.03, 0.1), rng.uniform(0.03, 0.1)),
         drop=rng.uniform(0, 0.22),
-        panes=pick(rng, 0, 0, int(rng.integers(1, 4)), int(rng.integers(3, 6))),
+        panes=pick(rng, 0, 0, int(rng.integers(1, 4)), int(rng.integers(2, 6))),
         door=False,
         wheels=pick(rng, (-0.62, 0.66), (-0.62, 0.66), (-0.74, -0.42, 0.68)),
     )
@@ -311,7 +323,7 @@ THINGS: dict[str, tuple[Callable[[Pen, Generator], None], str]] = {
     "apple": (apple, "a fruit with a dip and a stem, easily taken for a tomato"),
     "bus": (bus, "a row of windows on wheels, easily taken for a lorry"),
     "butterfly": (butterfly, "an insect with four spotted wings"),
-    "cow": (cow, "stands in a meadow in nine training pictures of ten, and in none for validation"),
+    "cow": (cow, "stands in a meadow in nearly every training picture, and in none for validation"),
     "fish": (fish, "swims, whatever is behind it"),
     "lighthouse": (lighthouse, "a striped tower with a lamp"),
     "lorry": (lorry, "a cab and a closed box on wheels, easily taken for a bus"),
