@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from tinymodel.data.decoding import decode, default_workers
+from tinymodel.data.decoding import NICENESS, decode, default_workers
 from tinymodel.data.file_tree import FileTree
 from tinymodel.data.prepared import open_dataset
 from tinymodel.data.tiny_imagenet import prepare_tiny_imagenet
@@ -59,6 +59,7 @@ def anonymous_bytes(process: int) -> int:
 
 def open_archive(ready: multiprocessing.Barrier) -> None:
     global archive
+    os.nice(NICENESS)  # as the processes that prepare
     archive = FileTree(archive_path())
     ready.wait()
 

@@ -126,3 +126,24 @@ def choose_class(
         }
     chosen = choose(label, titles, name=name, help=help, notes=notes, on_change=on_change)
     return next((label for label in labels if classes[label].wnid == chosen), None)
+
+
+def choose_page(pages: int) -> int:
+    """The page of `?page=`, brought into 1 … `pages`."""
+    wanted = st.query_params.get("page", "1")
+    page = min(pages, max(1, int(wanted))) if wanted.isdecimal() else 1
+    if pages == 1:
+        return 1
+    key = f"page-{page}-of-{pages}"  # another page is another widget: the address alone remembers
+
+    def keep() -> None:
+        st.query_params["page"] = str(st.session_state[key])
+
+    st.pagination(pages, default=page, key=key, on_change=keep)
+    return page
+
+
+def forget(*names: str) -> None:
+    """Drop choices from the address: those that mean nothing once another one has changed."""
+    for name in names:
+        st.query_params.pop(name, None)

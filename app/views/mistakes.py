@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 from components import gallery
 from components.messages import missing, percent, show_error
-from components.pickers import choose_class, choose_run
+from components.pickers import choose_class, choose_page, choose_run, forget
 from components.work import result_of
 
 from tinymodel.errors import UserError
@@ -137,29 +137,9 @@ def show_mistakes(run: Run, chosen: pd.DataFrame, filtered: bool) -> None:
         st.switch_page("views/gradcam.py", query_params=queries[clicked])
 
 
-def choose_page(pages: int) -> int:
-    """The page of `?page=`, brought into 1 … `pages`."""
-    wanted = st.query_params.get("page", "1")
-    page = min(pages, max(1, int(wanted))) if wanted.isdecimal() else 1
-    if pages == 1:
-        return 1
-    key = f"page-{page}-of-{pages}"  # another page is another widget: the address alone remembers
-
-    def keep() -> None:
-        st.query_params["page"] = str(st.session_state[key])
-
-    st.pagination(pages, default=page, key=key, on_change=keep)
-    return page
-
-
 def describe(run: Run, row) -> str:
     true, predicted = run.classes[row.label].name, run.classes[row.prediction].name
     return f"true: {true}\nsays: {predicted}, {percent(row.confidence)}"
-
-
-def forget(*names: str) -> None:
-    for name in names:
-        st.query_params.pop(name, None)
 
 
 main()

@@ -5,9 +5,9 @@ import os
 
 import numpy as np
 import pytest
+from conftest import write_small_dataset
 from filelock import FileLock
 
-from tests.conftest import write_small_dataset
 from tinymodel.data.prepared import (
     ClassInfo,
     PreparedWriter,

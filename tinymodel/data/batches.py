@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tinymodel.config import TrainConfig, from_preset
+from tinymodel.config import TrainConfig
 from tinymodel.data.prepared import SIDE, Subset
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -181,9 +181,8 @@ def cut_hole(colours: Tensor, holes: Tensor) -> Tensor:
     return colours.masked_fill((down[:, :, None] & across[:, None, :])[:, None], 0.0)
 
 
-def examples(image: np.ndarray, preset: str, count: int, seed: int) -> list[np.ndarray]:
-    """What training with a preset may make of one image: `count` draws, uint8 (64, 64, 3) each, for looking at."""
-    config = from_preset(preset, dataset="any")
+def examples(image: np.ndarray, config: TrainConfig, count: int, seed: int) -> list[np.ndarray]:
+    """What training may make of one image: `count` draws, uint8 (64, 64, 3) each, for looking at."""
     images = torch.from_numpy(np.repeat(image[None], count, axis=0))
     colours = augment(images, config, generator(seed, 0, 0))
     return list((colours.permute(0, 2, 3, 1) * 255).round().to(torch.uint8).numpy())

@@ -26,6 +26,7 @@ SIDE = 64  # pixels; as in tinymodel.data.prepared, which is not imported to kee
 MAX_PIXELS = 50_000_000  # of a picture once unpacked: 200 MB at four bytes a pixel
 MAX_JPEG_PIXELS = 200_000_000  # a JPEG is unpacked at up to an eighth of its size
 MAX_WORKERS = 8  # a process takes about 30 MB
+NICENESS = 5  # so that pages stay quick while the processes take the rest
 
 
 class Unreadable(ValueError):
@@ -199,7 +200,7 @@ def serve() -> None:
     """The child's end: answer until the parent closes the pipe or is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
     if hasattr(os, "nice"):
-        os.nice(5)  # pages stay quick while this takes the rest
+        os.nice(NICENESS)
     Image.MAX_IMAGE_PIXELS = None  # `_fit` knows better
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a C library prints must not get among the answers

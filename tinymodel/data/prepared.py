@@ -218,6 +218,14 @@ def bytes_needed(images: int) -> int:
     return images * (IMAGE_BYTES + 30) + 100_000
 
 
+def check_new_name(name: str) -> None:
+    """Raise a UserError if a new dataset cannot have this name: it is none, or it is taken."""
+    if dataset_folder(name).exists():
+        raise UserError(
+            f"A dataset named {name!r} is already prepared: choose another name, or remove it first."
+        )
+
+
 def remove_dataset(name: str) -> None:
     """Delete a prepared dataset. Runs trained on it keep what they need.
 
@@ -277,10 +285,8 @@ class PreparedWriter:
         self.pixels = 0
 
     def _refuse_second(self) -> None:
-        if self.target.exists() and not self.replace:
-            raise UserError(
-                f"A dataset named {self.target.name!r} is already prepared: choose another name, or remove it first."
-            )
+        if not self.replace:
+            check_new_name(self.target.name)
 
     def __enter__(self) -> "PreparedWriter":
         check_space(bytes_needed(self.capacity), f"The dataset {self.target.name!r}")
