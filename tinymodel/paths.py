@@ -32,7 +32,11 @@ def check_name(name: str, what: str) -> str:
         UserError: It is empty, too long, or has characters other than letters, digits, '.', '_' and '-'.
     """
     reserved = re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?", name)
-    if reserved or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,59}", name) or name.endswith("."):
+    if (
+        reserved
+        or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,59}", name)
+        or name.endswith(".")
+    ):
         raise UserError(
             f"{name[:80]!r} cannot be the name of a {what}: use 1 to 60 letters, digits, '.', '_' or '-', "
             "beginning with a letter, a digit or '_'."
