@@ -164,7 +164,8 @@ class Training:
         config, run = self.config, self.run
         if config.precision == "auto" and run.info()["precision"] == "auto":
             self.writer.update(message="Measuring which number format is fastest here")
-            self.writer.update(precision=choose_precision(config, len(run.classes)), message="")
+            chosen = choose_precision(config, len(run.classes), self._stop_while_measuring)
+            self.writer.update(precision=chosen, message="")
         self.precision = config.precision if config.precision != "auto" else run.info()["precision"]
         self.batches = TrainBatches(self.subset, config, run.mean, run.std, self.device)
         network = make_network(config, len(run.classes))
@@ -267,6 +268,11 @@ class Training:
             best = dict(weights=network.state_dict(), epoch=self.epoch + 1, val_accuracy=accuracy)
             checkpoint.save(best, self.run.folder / "best.pt")
             write_predictions(self.run.folder, predictions)
+
+    def _stop_while_measuring(self, fraction: float = 0.0, message: str = "") -> None:
+        """Before the first step there is nothing to save; a pause can wait for it."""
+        if self.run.requested() == "stop":
+            raise StopRequested
 
     def _obey_while_validating(self, fraction: float = 0.0, message: str = "") -> None:
         self.clock.tick()

@@ -18,7 +18,7 @@ from tinymodel.runs import write_atomically
 from tinymodel.training.recipe import TrainStep, find_device, make_network
 
 CANDIDATES = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "bf16", "fp16"), "mps": ("fp32", "fp16")}
-SECONDS = 1.0  # of timed steps for each candidate
+SECONDS = 1.2  # for each candidate
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,11 @@ def _estimate(config: TrainConfig, speed: Speed, train: int, val: int) -> Estima
     return Estimate(seconds, speed.train, speed.precision, "channels-last", speed.device)
 
 
-def choose_precision(config: TrainConfig, classes: int) -> str:
+def choose_precision(
+    config: TrainConfig, classes: int, report: Callable[[float, str], None] | None = None
+) -> str:
     """The fastest number format for this configuration here, measured once and remembered."""
-    return (recall(config) or measure(config, classes)).precision
+    return (recall(config) or measure(config, classes, report)).precision
 
 
 def measure(
@@ -88,62 +90,79 @@ def measure(
     if device == "cpu":  # a smaller batch says the same, sooner
         count = min(count, max(8, round(64 * (16 / config.width) ** 2)))
     candidates = CANDIDATES[device] if config.precision == "auto" else (config.precision,)
-    tried, failures = {}, []
-    for number, precision in enumerate(candidates):
-        if report:
-            report(
-                number / len(candidates),
-                f"Measuring {precision} on this machine's {device.upper()}",
-            )
-        try:
-            tried[precision] = _train_speed(config, classes, device, precision, count)
-        except (RuntimeError, TypeError) as error:  # this device cannot do that format
-            failures.append(error)
-    if not tried:
-        raise failures[0]
+    steps = {name: _training_step(config, classes, device, name, count) for name in candidates}
+    tried = {name: count / seconds for name, seconds in _fastest(steps, device, report).items()}
     precision = max(tried, key=tried.__getitem__)
-    forward = _forward_speed(config, classes, device, precision, count)
-    speed = Speed(device, precision, tried[precision], forward, tried)
+    forward = {"forward": _forward_pass(config, classes, device, precision, count)}
+    forward_speed = count / _fastest(forward, device, report)["forward"]
+    speed = Speed(device, precision, tried[precision], forward_speed, tried)
     _remember(config, speed)
     return speed
 
 
-def _train_speed(config, classes, device, precision, count) -> float:
+def _training_step(config, classes, device, precision, count) -> Callable[[int], None]:
     step = TrainStep(make_network(config, classes), config, device, precision)
-    images = torch.randint(0, 256, (count, SIDE, SIDE, 3), dtype=torch.uint8).to(device)
-    labels = (torch.arange(count) % classes).to(device)
+    images, labels = _pictures(device, count), (torch.arange(count) % classes).to(device)
 
     def once(number: int) -> None:
         colours = augment(images, config, generator(0, 0, number))
         step(normalize(colours, IMAGENET_MEAN, IMAGENET_STD), labels, 1e-3)
 
-    return count / _seconds(once, device)
+    return once
 
 
-def _forward_speed(config, classes, device, precision, count) -> float:
+def _forward_pass(config, classes, device, precision, count) -> Callable[[int], None]:
     network = make_network(config, classes).to(device, memory_format=torch.channels_last).eval()
-    images = torch.randint(0, 256, (count, SIDE, SIDE, 3), dtype=torch.uint8).to(device)
+    images = _pictures(device, count)
 
     def once(number: int) -> None:
         with torch.inference_mode(), autocast(device, precision):
             network(normalize(images, IMAGENET_MEAN, IMAGENET_STD))
 
-    return count / _seconds(once, device)
+    return once
 
 
-def _seconds(once: Callable[[int], None], device: str) -> float:
-    """Of one call: the median after a warm-up."""
+def _pictures(device: str, count: int) -> torch.Tensor:
+    return torch.randint(0, 256, (count, SIDE, SIDE, 3), dtype=torch.uint8).to(device)
+
+
+def _fastest(
+    candidates: dict[str, Callable[[int], None]],
+    device: str,
+    report: Callable[[float, str], None] | None,
+) -> dict[str, float]:
+    """Seconds of one call of each candidate: the shortest of several, taken in turns.
+
+    In turns and the shortest, because a machine that is busy for a moment must not decide what is remembered for ever.
+    A candidate that the device cannot do is left out; if none is left, its error is raised.
+    """
     wait = {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}.get(device, lambda: None)
-    times: list[float] = []
-    for number in range(50):
-        wait()
-        began = time.perf_counter()
-        once(number)
-        wait()
-        times.append(time.perf_counter() - began)
-        if len(times) >= 3 and sum(times[1:]) > SECONDS:
+    times: dict[str, list[float]] = {}
+    failures: list[Exception] = []
+    began = time.perf_counter()
+    for turn in range(20):
+        for name, once in candidates.items():
+            if turn and name not in times:
+                continue
+            if report:
+                done = (time.perf_counter() - began) / (SECONDS * len(candidates))
+                report(min(1.0, done), f"Measuring {name} on this machine's {device.upper()}")
+            try:
+                wait()
+                before = time.perf_counter()
+                once(turn)
+                wait()
+            except (RuntimeError, TypeError) as error:  # this device cannot do that format
+                failures.append(error)
+                times.pop(name, None)
+                continue
+            times.setdefault(name, []).append(time.perf_counter() - before)
+        if not times:
+            raise failures[0]
+        # The first turn warms up; two more at least.
+        if turn >= 2 and time.perf_counter() - began > SECONDS * len(times):
             break
-    return sorted(times[1:])[(len(times) - 1) // 2]
+    return {name: min(taken[1:]) for name, taken in times.items()}
 
 
 def _key(config: TrainConfig) -> str:
