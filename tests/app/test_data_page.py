@@ -251,6 +251,15 @@ def test_removing_asks_first(app, small_dataset):
     assert "No pictures yet" in texts(app)
 
 
+def test_after_removing_one_the_next_is_shown(app, small_dataset):
+    write_small_dataset("other")
+    open_page(app, dataset="small")
+    button(app, "Remove").click().run()
+    checked(button(app, "Remove small").click().run())
+    assert app.selectbox(key="choice-dataset").value == "other"
+    assert not app.warning
+
+
 def test_damaged_dataset_is_a_sentence_and_can_be_removed(app, small_dataset):
     (small_dataset.folder / "samples.parquet").write_bytes(b"nonsense")
     open_page(app)

@@ -79,6 +79,21 @@ def test_name_taken_meanwhile_is_refused_and_kept(folders):
     assert [item.name for item in data_folder().iterdir()] == ["small"]
 
 
+def test_replacing_that_fails_at_the_last_moment_puts_the_old_one_back(small_dataset, monkeypatch):
+    rename = os.replace
+
+    def fail(source, target):
+        if ".preparing-" in str(source):
+            raise PermissionError(13, "somebody reads it")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(UserError, match="somebody reads it"), writer("small", replace=True) as new:
+        new.add(np.zeros((1, 64, 64, 3), np.uint8), [row("train", 0)])
+    assert open_dataset("small").kind == "sample"
+    assert [item.name for item in data_folder().iterdir()] == ["small"]
+
+
 def test_remains_of_a_killed_process_are_swept_and_living_work_is_not(small_dataset):
     for name in ("dead", "living"):
         (data_folder() / f".preparing-{name}-1").mkdir()

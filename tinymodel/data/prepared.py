@@ -366,4 +366,10 @@ class PreparedWriter:
         text = json.dumps(info, indent=1, ensure_ascii=False)
         (self.folder / "dataset.json").write_text(text, encoding="utf-8")
         self._refuse_second()
-        self._workplace.put_in_place()
+        try:
+            self._workplace.put_in_place()
+        except OSError as error:
+            raise UserError(
+                f"The dataset {self.target.name!r} could not be put in its place ({error.strerror or error}): if it is in "
+                "use, end the training or the other program, then try again."
+            ) from error
