@@ -1,5 +1,6 @@
 """Run folders: whole, atomic, locked by whoever writes, readable by everybody."""
 
+import json
 import subprocess
 import sys
 import time
@@ -158,3 +159,24 @@ def test_looking_whether_a_run_is_locked_is_quick(writer):
     for _ in range(20):
         assert writer.run.is_locked()
     assert time.perf_counter() - began < 1
+
+
+def test_a_damaged_table_is_named_and_damaged_predictions_count_as_missing(writer):
+    (writer.folder / "epochs.csv").write_bytes(b"epoch,lr\n\xff\xfe,1\n")
+    with pytest.raises(
+        UserError, match=r"table epochs\.csv of the run 'small-classroom-1' is damaged"
+    ):
+        writer.run.epochs()
+    assert writer.run.predictions() is None
+    (writer.folder / "predictions.parquet").write_bytes(b"PAR1 nothing PAR1")
+    assert writer.run.predictions() is None
+
+
+@pytest.mark.parametrize("key", ["model", "classes", "config", "status"])
+def test_a_run_without_a_part_it_needs_is_damaged(writer, key):
+    info = writer.run.info()
+    del info[key]
+    (writer.folder / "run.json").write_text(json.dumps(info))
+    with pytest.raises(UserError, match="is damaged"):
+        Run.open(writer.run.name)
+    assert list_runs() == []

@@ -61,11 +61,12 @@ def load(file: Path) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         raise UserError(
             f"The file {file.name} of the run {file.parent.name!r} is not a checkpoint of this program and was "
-            "not loaded, because it may contain code."
+            "not loaded, because it may contain code. Choose another run."
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise UserError(
-            f"The checkpoint {file.name} of the run {file.parent.name!r} is damaged and was not loaded."
+            f"The checkpoint {file.name} of the run {file.parent.name!r} is damaged and was not loaded. Choose another run, "
+            "or resume this one: it falls back to the checkpoint before."
         ) from error
     if not isinstance(state, dict) or "format" not in state:
         raise UserError(

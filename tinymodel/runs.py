@@ -48,6 +48,7 @@ EPOCH_COLUMNS = (
 )
 ACTIVE = ("running", "paused")
 REQUESTS = ("pause", "stop")
+REQUIRED = ("name", "created", "status", "config", "model", "classes", "mean", "std")  # of run.json
 
 
 @dataclass(frozen=True)
@@ -85,13 +86,15 @@ class Run:
         try:
             info = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
             version = info["format"]
+            if missing := [key for key in REQUIRED if key not in info]:
+                raise KeyError(missing[0])
         except FileNotFoundError as error:
             raise UserError(
                 f"There is no run {self.name!r}; it may have been deleted or renamed."
             ) from error
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
-                f"The run {self.name!r} is damaged: its run.json cannot be read."
+                f"The run {self.name!r} is damaged: its run.json cannot be read. Delete its folder, or put back a copy."
             ) from error
         if version > FORMAT:
             raise UserError(
@@ -171,9 +174,11 @@ class Run:
         return read_table(self.folder / "epochs.csv", EPOCH_COLUMNS)
 
     def predictions(self) -> pd.DataFrame | None:
-        """One row per validation image (see `tinymodel.evaluation`), or None before they were made."""
-        file = self.folder / "predictions.parquet"
-        return pd.read_parquet(file) if file.is_file() else None
+        """One row per validation image (see `tinymodel.evaluation`), or None if they are not there, whole."""
+        try:
+            return pd.read_parquet(self.folder / "predictions.parquet")
+        except (OSError, ValueError):  # not there, or damaged: they can be made again
+            return None
 
     @property
     def best_accuracy(self) -> float | None:
@@ -208,7 +213,8 @@ class Run:
             network.load_state_dict(state.get("averaged") or state["weights"])
         except (RuntimeError, KeyError) as error:
             raise UserError(
-                f"The weights in {found[0].name} of the run {self.name!r} are of another network."
+                f"The weights in {found[0].name} of the run {self.name!r} are of another network. Choose another run, or "
+                "delete this one and train again."
             ) from error
         return network.eval()
 
@@ -406,7 +412,13 @@ def read_table(file: Path, columns: Sequence[str]) -> pd.DataFrame:
     whole = content[: content.rfind(b"\n") + 1]
     if not whole.strip():
         return pd.DataFrame({column: pd.Series(dtype=float) for column in columns})
-    return pd.read_csv(io.BytesIO(whole))
+    try:
+        return pd.read_csv(io.BytesIO(whole))
+    except ValueError as error:  # of which pandas' and Unicode's errors are kinds
+        raise UserError(
+            f"The table {file.name} of the run {file.parent.name!r} is damaged; delete the run's folder, or put back a "
+            "copy of the table."
+        ) from error
 
 
 class TableTail:

@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from components.messages import plain
 from tinymodel.config import PRESETS, TrainConfig, from_preset
 from tinymodel.data.prepared import PreparedDataset
 
@@ -119,7 +120,7 @@ def _data_fields(dataset: PreparedDataset, preset: str) -> dict[str, Any]:
         persist_state="session",
     )
     names = [item.name for item in dataset.classes[: classes - held]]
-    st.caption(f"It will learn: {', '.join(names[:12])}{' …' if len(names) > 12 else ''}")
+    st.caption(plain(f"It will learn: {', '.join(names[:12])}{' …' if len(names) > 12 else ''}"))
     return dict(
         classes=None if classes == total else classes,
         per_class=None if per_class == largest else per_class,

@@ -71,7 +71,12 @@ def choose_subject(run: Run, controls: DeltaGenerator, notes: DeltaGenerator) ->
 def current_image(run: Run, dataset: PreparedDataset, notes: DeltaGenerator) -> int:
     """The row that `?image=` names, else the first validation image."""
     wanted = st.query_params.get("image")
-    if wanted is not None and wanted.isdecimal() and int(wanted) < len(dataset.images):
+    if (
+        wanted is not None
+        and wanted.isdecimal()
+        and len(wanted) < 10
+        and int(wanted) < len(dataset.images)
+    ):
         return int(wanted)
     first = int(run.val_indices[0])
     if wanted is not None:

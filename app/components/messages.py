@@ -1,5 +1,6 @@
 """What pages say when something is missing, wrong, or takes a while."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -15,6 +16,7 @@ __all__ = [
     "invite",
     "missing",
     "percent",
+    "plain",
     "show_error",
     "show_job",
     "user_errors",
@@ -38,7 +40,12 @@ def missing(title: str, text: str, *, page: str, label: str, **kwargs: str) -> N
 
 
 def show_error(error: UserError | str) -> None:
-    st.error(str(error), icon=":material/error:")
+    st.error(plain(str(error)), icon=":material/error:")
+
+
+def plain(text: str) -> str:
+    """`text` with nothing in it that Markdown would change: for names and sentences that come from elsewhere."""
+    return re.sub(r"([\\`*_\[\]$<>~|#]|:(?=[A-Za-z]))", r"\\\1", text)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from components.messages import missing, percent, show_error
+from components.messages import missing, percent, plain, show_error
 from tinymodel.data import ClassInfo
 from tinymodel.errors import UserError
 from tinymodel.runs import Run, list_runs
@@ -34,7 +34,7 @@ def choose(
     wanted = st.query_params.get(name, default)
     if wanted not in options:
         (notes or st).warning(
-            f"{label}: there is no {wanted[:60]!r}; this is {options[default]!r} instead.",
+            plain(f"{label}: there is no {wanted[:60]!r}; this is {options[default]!r} instead."),
             icon=":material/help:",
         )
         wanted = default
@@ -131,7 +131,7 @@ def choose_class(
 def choose_page(pages: int) -> int:
     """The page of `?page=`, brought into 1 … `pages`."""
     wanted = st.query_params.get("page", "1")
-    page = min(pages, max(1, int(wanted))) if wanted.isdecimal() else 1
+    page = min(pages, max(1, int(wanted))) if wanted.isdecimal() and len(wanted) < 10 else 1
     if pages == 1:
         return 1
     key = f"page-{page}-of-{pages}"  # another page is another widget: the address alone remembers

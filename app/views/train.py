@@ -3,7 +3,7 @@
 import streamlit as st
 from components import live, stream
 from components.config_form import choose_preset, config_form, set_value
-from components.messages import duration, missing, show_error, show_job, user_errors
+from components.messages import duration, missing, plain, show_error, show_job, user_errors
 from streamlit.delta_generator import DeltaGenerator
 
 from tinymodel import jobs
@@ -14,11 +14,14 @@ from tinymodel.runs import ACTIVE, Run, list_runs
 from tinymodel.training.supervisor import describe, supervisor
 
 NEW = "new"
+BEGUN = "begun-run"  # in the session state: the run somebody has just begun, to be shown next
 UNREASONABLE = 3600  # seconds: a run longer than this gets a warning and an offer
 
 
 def main() -> None:
     st.title("Train")
+    if begun := st.session_state.pop(BEGUN, None):
+        st.query_params["run"] = begun
     bar = st.container(horizontal=True, vertical_alignment="bottom", key="bar")
     if (name := choose_run(bar)) == NEW:
         prepare_run()
@@ -37,7 +40,7 @@ def choose_run(bar: DeltaGenerator) -> str:
     wanted = st.query_params.get("run")
     if wanted not in names:
         if wanted:
-            st.warning(f"There is no run {wanted!r} any more.", icon=":material/help:")
+            st.warning(plain(f"There is no run {wanted[:60]!r} any more."), icon=":material/help:")
         wanted = current.name if current.status in ACTIVE else NEW
     st.session_state["train-run"] = wanted
     return bar.selectbox(
@@ -162,8 +165,8 @@ def offer_less(config: TrainConfig, seconds: float) -> None:
 def go_to(begin) -> None:
     """Begin or resume a run and show it, or say why not."""
     with user_errors():
-        name = begin()
-        st.query_params["run"] = name
+        # Not at once into the address: the live card may interrupt this script run as soon as the run is there.
+        st.session_state[BEGUN] = begin()
         st.rerun()
 
 
