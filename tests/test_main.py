@@ -52,14 +52,14 @@ def test_another_process_can_stop_a_run_and_resume_it():
     process = start(*TRAIN, "--epochs", "500", "--run", "mine")
     wait_for_epochs("mine", 2)
     assert main(["stop", "--run", "mine"]) == 0
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     run = Run.open("mine")
     assert run.status == "stopped"
     epochs = len(run.epochs())
     process = start("train", "--resume", "mine")
     wait_for_epochs("mine", epochs + 1)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert run.status == "stopped"
 
 

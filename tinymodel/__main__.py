@@ -116,21 +116,24 @@ class ProgressLine:
 
 def run_prepare(options: argparse.Namespace) -> None:
     from tinymodel.data import image_folder, sample, tiny_imagenet
+    from tinymodel.data.disk import format_bytes
     from tinymodel.paths import data_folder
 
+    signal.signal(signal.SIGTERM, interrupt)
     progress = ProgressLine()
     if options.sample:
         dataset = sample.prepare_sample(options.name or "sample", progress=progress)
     elif options.folder:
+        say_space(options.folder, image_folder.disk_needed(options.folder))
         dataset = image_folder.prepare_folder(
             options.folder, options.name or options.folder.resolve().name, progress=progress
         )
     else:
         source = options.archive
         if options.download:
+            print(f"The download takes {format_bytes(tiny_imagenet.SIZE)} in {data_folder()}.")
             source = tiny_imagenet.download(data_folder(), progress=progress)
-        needed = tiny_imagenet.disk_needed(source)
-        print(f"Preparing {source} takes {needed / 1e9:.2f} GB in {data_folder()}.")
+        say_space(source, tiny_imagenet.disk_needed(source))
         dataset = tiny_imagenet.prepare_tiny_imagenet(
             source, options.name or "tiny-imagenet", progress=progress
         )
@@ -139,6 +142,21 @@ def run_prepare(options: argparse.Namespace) -> None:
     print(f"{dataset.name}: {len(dataset.classes)} classes, {counts} images, in {dataset.folder}")
     for item in dataset.left_out:
         print(f"left out: {item['source']} ({item['reason']})")
+
+
+def say_space(source: Path, needed: int) -> None:
+    """What preparing `source` will take, before it begins."""
+    from tinymodel.data.disk import format_bytes, free_bytes
+
+    print(
+        f"Preparing {source} takes {format_bytes(needed)}; {format_bytes(free_bytes())} are free.",
+        flush=True,
+    )
+
+
+def interrupt(signum, frame) -> None:
+    """SIGTERM ends a preparation as Ctrl-C does: with everything cleaned up."""
+    raise KeyboardInterrupt
 
 
 def run_train(options: argparse.Namespace) -> None:
