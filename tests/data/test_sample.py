@@ -49,6 +49,19 @@ def test_every_image_follows_from_version_and_seed_alone(prepared, folders):
     assert not np.array_equal(other.images[0], prepared.images[0])
 
 
+def test_what_is_drawn_has_not_changed_without_a_new_version():
+    """Boxes to a pixel and mean colours nearly, since another Pillow may fill an edge otherwise."""
+    drawn = [draw("val", label, 0) for label in range(10)]
+    boxes = [
+        *[(21, 13, 54, 38), (18, 23, 48, 45), (26, 1, 55, 32), (13, 25, 52, 58), (17, 36, 47, 55)],
+        *[(8, 1, 37, 49), (19, 18, 60, 42), (24, 21, 60, 60), (1, 15, 48, 48), (13, 23, 50, 53)],
+    ]
+    greys = [125, 170, 94, 174, 126, 128, 117, 119, 129, 99]
+    assert sample.VERSION == 2, "these numbers belong to version 2"
+    assert np.abs(np.subtract([box for _, box in drawn], boxes)).max() <= 1
+    assert np.abs([image.mean() for image, _ in drawn] - np.array(greys)).max() < 1
+
+
 def test_fewer_images_a_class_are_the_first_of_the_many(prepared, folders):
     few = prepare_sample("few", train=3, val=1)
     for label in range(10):
