@@ -213,3 +213,31 @@ def test_block_titles_are_for_people():
     assert block_title("first") == "First block"
     assert block_title("stage2.bottleneck") == "Stage 2 · bottleneck"
     assert block_title("stage3.residual2") == "Stage 3 · residual 2"
+
+
+@pytest.mark.parametrize(
+    ("depth", "channels"), [(1, 4), (2, 8), (4, 8), (5, 16), (7, 16), (9, 32), (10, 32)]
+)
+def test_a_network_cut_after_a_block_is_the_beginning_of_the_whole_one(depth, channels):
+    torch.manual_seed(3)
+    whole = BottleneckNet(classes=5, width=4).eval()
+    cut = BottleneckNet(classes=2, width=4, depth=depth).eval()
+    assert list(cut.blocks()) == list(whole.blocks())[:depth]
+    assert cut.classifier.in_features == channels
+    weights = cut.state_dict()
+    body = {key: w for key, w in whole.state_dict().items() if not key.startswith("classifier")}
+    cut.load_state_dict({key: body.get(key, weight) for key, weight in weights.items()})
+
+    kept = {}
+    name = list(cut.blocks())[-1]
+    whole.get_submodule(name).register_forward_hook(lambda m, i, output: kept.update(out=output))
+    images = torch.randn(2, 3, 64, 64)
+    whole(images)
+    torch.testing.assert_close(cut(images), cut.classifier(kept["out"].mean((2, 3))))
+    assert BottleneckNet(**cut.options).load_state_dict(cut.state_dict())
+
+
+def test_a_depth_that_does_not_exist_is_refused():
+    for depth in (0, 11):
+        with pytest.raises(ValueError, match="depth must be between 1 and 10"):
+            BottleneckNet(classes=2, width=4, depth=depth)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 NORMS = ("batch", "group", "layer", "ghost")
 CONVOLUTIONS = ("plain", "depthwise", "depthwise-separable")
 GHOST_BATCH = 32  # images that share their statistics under norm="ghost"
+DEPTH = 10  # blocks of a whole network: the first one, and three stages of three
 
 
 class GhostBatchNorm2d(nn.BatchNorm2d):
@@ -99,16 +100,19 @@ class First(nn.Module):
 
 
 class Stage(nn.Module):
-    """A bottleneck and two residual blocks: (B, c, h, w) → (B, 2c, h/2, w/2)."""
+    """A bottleneck and two residual blocks, or the first `blocks` of them: (B, c, h, w) → (B, 2c, h/2, w/2)."""
 
-    def __init__(self, channels: int, norm: str, convolution: str, skip: bool):
+    def __init__(self, channels: int, norm: str, convolution: str, skip: bool, blocks: int = 3):
         super().__init__()
         self.bottleneck = Bottleneck(channels, norm)
-        self.residual1 = Residual(2 * channels, norm, convolution, skip)
-        self.residual2 = Residual(2 * channels, norm, convolution, skip)
+        for number in range(1, blocks):
+            block = Residual(2 * channels, norm, convolution, skip)
+            self.add_module(f"residual{number}", block)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.residual2(self.residual1(self.bottleneck(x)))
+        for block in self.children():
+            x = block(x)
+        return x
 
 
 class BottleneckNet(nn.Module):
@@ -122,6 +126,8 @@ class BottleneckNet(nn.Module):
         convolution: One of `CONVOLUTIONS`, for the residual blocks. First block and bottlenecks stay plain, as in the
             reference; else depthwise channels would never meet before the classifier.
         skip: Whether residual blocks add their input.
+        depth: How many of the ten blocks there are, from the first: fewer make a network cut after block `depth`, with
+            its pooling and classifier stacked on that block's output.
 
     Raises:
         ValueError: An option is not one of those listed.
@@ -134,6 +140,7 @@ class BottleneckNet(nn.Module):
         norm: str = "batch",
         convolution: str = "plain",
         skip: bool = True,
+        depth: int = DEPTH,
     ):
         super().__init__()
         if norm not in NORMS:
@@ -144,15 +151,23 @@ class BottleneckNet(nn.Module):
             )
         if width < 1 or classes < 1:
             raise ValueError(f"width and classes must be at least 1, not {width} and {classes}.")
+        if not 1 <= depth <= DEPTH:
+            raise ValueError(f"depth must be between 1 and {DEPTH} blocks, not {depth}.")
         self.options = dict(
             classes=classes, width=width, norm=norm, convolution=convolution, skip=skip
         )
+        if depth < DEPTH:
+            self.options["depth"] = depth
         self.first = First(width, norm)  # (B, 64, 64, 64)
-        self.stage1 = Stage(width, norm, convolution, skip)  # (B, 128, 32, 32)
-        self.stage2 = Stage(2 * width, norm, convolution, skip)  # (B, 256, 16, 16)
-        self.stage3 = Stage(4 * width, norm, convolution, skip)  # (B, 512, 8, 8)
+        channels = width
+        # Shapes at width 64: stage1 (B, 128, 32, 32), stage2 (B, 256, 16, 16), stage3 (B, 512, 8, 8)
+        for number, before in ((1, 1), (2, 4), (3, 7)):
+            if depth > before:
+                stage = Stage(channels, norm, convolution, skip, blocks=min(3, depth - before))
+                self.add_module(f"stage{number}", stage)
+                channels *= 2
         self.pool = nn.AdaptiveAvgPool2d(1)  # (B, 512, 1, 1)
-        self.classifier = nn.Linear(8 * width, classes)
+        self.classifier = nn.Linear(channels, classes)
         self.initialize()
 
     def initialize(self, generator: torch.Generator | None = None) -> None:
@@ -168,18 +183,24 @@ class BottleneckNet(nn.Module):
         nn.init.uniform_(self.classifier.bias, -bound, bound, generator=generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.stage3(self.stage2(self.stage1(self.first(x))))
+        for stage in self.stages():
+            x = stage(x)
         return self.classifier(self.pool(x).flatten(1))
 
+    def stages(self) -> list[nn.Module]:
+        """The first block and the stages that there are, in order."""
+        names = ("first", "stage1", "stage2", "stage3")
+        return [module for name, module in self.named_children() if name in names]
+
     def blocks(self) -> dict[str, nn.Module]:
-        """The ten blocks in order, by the dotted name under which `get_submodule` finds them.
+        """The blocks in order (ten, or `depth` of them), by the dotted name under which `get_submodule` finds them.
 
         These are the layers that a heat map, a probe or a feature can be taken from.
         """
         blocks: dict[str, nn.Module] = {"first": self.first}
-        for stage in ("stage1", "stage2", "stage3"):
-            for block in ("bottleneck", "residual1", "residual2"):
-                blocks[f"{stage}.{block}"] = self.get_submodule(f"{stage}.{block}")
+        for name, stage in self.named_children():
+            if isinstance(stage, Stage):
+                blocks |= {f"{name}.{block}": module for block, module in stage.named_children()}
         return blocks
 
 
