@@ -9,10 +9,18 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from tinymodel.dropout import GuidedDropout
+
 NORMS = ("batch", "group", "layer", "ghost")
 CONVOLUTIONS = ("plain", "depthwise", "depthwise-separable")
+DROPOUTS = ("none", "guided")
 GHOST_BATCH = 32  # images that share their statistics under norm="ghost"
-DEPTH = 10  # blocks of a whole network: the first one, and three stages of three
+STAGES = ("stage1", "stage2", "stage3")
+BLOCKS = (
+    "first",
+    *(f"{stage}.{block}" for stage in STAGES for block in ("bottleneck", "residual1", "residual2")),
+)
+DEPTH = len(BLOCKS)  # of a whole network
 
 
 class GhostBatchNorm2d(nn.BatchNorm2d):
@@ -128,6 +136,8 @@ class BottleneckNet(nn.Module):
         skip: Whether residual blocks add their input.
         depth: How many of the ten blocks there are, from the first: fewer make a network cut after block `depth`, with
             its pooling and classifier stacked on that block's output.
+        dropout: One of `DROPOUTS`, of the pooled features, which are the classifier's input.
+        dropout_rate: How likely a strong feature is silenced in training, in [0, 1).
 
     Raises:
         ValueError: An option is not one of those listed.
@@ -141,6 +151,8 @@ class BottleneckNet(nn.Module):
         convolution: str = "plain",
         skip: bool = True,
         depth: int = DEPTH,
+        dropout: str = "none",
+        dropout_rate: float = 0.2,
     ):
         super().__init__()
         if norm not in NORMS:
@@ -153,20 +165,27 @@ class BottleneckNet(nn.Module):
             raise ValueError(f"width and classes must be at least 1, not {width} and {classes}.")
         if not 1 <= depth <= DEPTH:
             raise ValueError(f"depth must be between 1 and {DEPTH} blocks, not {depth}.")
+        if dropout not in DROPOUTS:
+            raise ValueError(f"dropout must be one of {', '.join(DROPOUTS)}, not {dropout!r}.")
+        if not 0 <= dropout_rate < 1:
+            raise ValueError(f"dropout_rate must be at least 0 and below 1, not {dropout_rate}.")
         self.options = dict(
             classes=classes, width=width, norm=norm, convolution=convolution, skip=skip
         )
         if depth < DEPTH:
             self.options["depth"] = depth
+        if dropout != "none":
+            self.options |= dict(dropout=dropout, dropout_rate=dropout_rate)
         self.first = First(width, norm)  # (B, 64, 64, 64)
         channels = width
         # Shapes at width 64: stage1 (B, 128, 32, 32), stage2 (B, 256, 16, 16), stage3 (B, 512, 8, 8)
-        for number, before in ((1, 1), (2, 4), (3, 7)):
-            if depth > before:
-                stage = Stage(channels, norm, convolution, skip, blocks=min(3, depth - before))
-                self.add_module(f"stage{number}", stage)
+        for stage in STAGES:
+            blocks = sum(name.startswith(stage) for name in BLOCKS[:depth])
+            if blocks:
+                self.add_module(stage, Stage(channels, norm, convolution, skip, blocks))
                 channels *= 2
         self.pool = nn.AdaptiveAvgPool2d(1)  # (B, 512, 1, 1)
+        self.dropout = GuidedDropout(channels, dropout_rate) if dropout == "guided" else None
         self.classifier = nn.Linear(channels, classes)
         self.initialize()
 
@@ -185,23 +204,22 @@ class BottleneckNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         for stage in self.stages():
             x = stage(x)
-        return self.classifier(self.pool(x).flatten(1))
+        features = self.pool(x).flatten(1)  # (B, 512)
+        if self.dropout is not None:
+            features = self.dropout(features)
+        return self.classifier(features)
 
     def stages(self) -> list[nn.Module]:
         """The first block and the stages that there are, in order."""
-        names = ("first", "stage1", "stage2", "stage3")
-        return [module for name, module in self.named_children() if name in names]
+        return [module for name, module in self.named_children() if name in ("first", *STAGES)]
 
     def blocks(self) -> dict[str, nn.Module]:
         """The blocks in order (ten, or `depth` of them), by the dotted name under which `get_submodule` finds them.
 
         These are the layers that a heat map, a probe or a feature can be taken from.
         """
-        blocks: dict[str, nn.Module] = {"first": self.first}
-        for name, stage in self.named_children():
-            if isinstance(stage, Stage):
-                blocks |= {f"{name}.{block}": module for block, module in stage.named_children()}
-        return blocks
+        depth = self.options.get("depth", DEPTH)
+        return {name: self.get_submodule(name) for name in BLOCKS[:depth]}
 
 
 def block_title(name: str) -> str:
