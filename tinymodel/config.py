@@ -15,6 +15,7 @@ OPTIMIZERS = ("sgd", "muon")
 SCHEDULES = ("per-epoch", "per-step")
 CROP_FILLS = ("zero", "reflect")
 NORMALIZATIONS = ("dataset", "imagenet")
+MIXES = ("none", "mixup", "cutmix", "ricap")
 
 
 def option(
@@ -218,6 +219,17 @@ class TrainConfig:
         step=0.25,
     )
 
+    start_side: int = option(
+        64,
+        group="recipe",
+        label="Size of the first images (progressive resizing)",
+        help="Smaller images are learned from faster: they grow from this many pixels a side to 64 within the "
+        "first part of the training. 64 switches it off.",
+        minimum=32,
+        maximum=64,
+        step=8,
+    )
+
     # Augmentation
     crop_padding: int = option(
         6,
@@ -243,6 +255,13 @@ class TrainConfig:
         minimum=0.0,
         maximum=1.0,
         step=0.1,
+    )
+    alternating_flip: bool = option(
+        False,
+        group="augmentation",
+        label="Mirror every other epoch",
+        help="Each image is seen as it is in one epoch and mirrored in the next, instead of by chance: no two epochs "
+        "in a row show the same. Takes the place of the probability above.",
     )
     affine: float = option(
         0.0,
@@ -273,7 +292,32 @@ class TrainConfig:
         step=0.1,
     )
 
+    mix: str = option(
+        "none",
+        group="augmentation",
+        label="Mix images",
+        help="Mixup blends two images, CutMix pastes a part of one into another, RICAP puts four together; the "
+        "network is to name all of them by their share. It helps in long trainings.",
+        choices=MIXES,
+    )
+    mix_alpha: float = option(
+        0.3,
+        group="augmentation",
+        label="Evenness of the mix",
+        help="Near 0 one image nearly always prevails, at 1 every share is as likely. Used only if images are mixed.",
+        minimum=0.01,
+        maximum=10.0,
+        step=0.1,
+    )
+
     # The machine
+    flip_average: bool = option(
+        False,
+        group="machine",
+        label="Judge mirrored images too",
+        help="At the end, also report the accuracy when the answers to an image and to its mirror image are averaged. "
+        "It is kept apart from the plain accuracy.",
+    )
     normalization: str = option(
         "dataset",
         group="machine",
@@ -317,6 +361,15 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for item in fields(self):
             object.__setattr__(self, item.name, _checked(item, getattr(self, item.name)))
+
+    def image_side(self, epoch: int) -> int:
+        """Pixels a side in this epoch (from 0), a multiple of 8: from `start_side` to 64 in the first 70 % of the epochs.
+
+        Source: progressive resizing as in the fast.ai entry to DAWNBench (Howard 2018). The last epochs see images as
+        validation shows them.
+        """
+        grown = min(1.0, epoch / max(1.0, 0.7 * self.epochs))
+        return 8 * round((self.start_side + (64 - self.start_side) * grown) / 8)
 
     def replace(self, **changes: Any) -> "TrainConfig":
         return replace(self, **changes)

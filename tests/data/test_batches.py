@@ -8,7 +8,7 @@ from torchvision.transforms import InterpolationMode
 
 from tinymodel.config import TrainConfig, from_preset
 from tinymodel.data import batches
-from tinymodel.data.batches import Draws, TrainBatches
+from tinymodel.data.batches import Draws, TrainBatches, normalize, order
 
 CASES = 200
 
@@ -155,3 +155,48 @@ def test_an_epoch_shows_every_image_once_in_an_order_of_its_own(small_dataset):
         orders.append(seen)
     assert orders[0] != orders[1]
     assert np.array_equal(batches.order(0, 1, 36), batches.order(0, 1, 36))
+
+
+def test_several_processes_share_a_batch_with_the_draws_of_one(small_dataset):
+    config = TrainConfig(
+        dataset="small", batch_size=10, affine=0.5, dropout_hole=0.5, alternating_flip=True
+    )
+    subset, colours = small_dataset.subset(), (small_dataset.mean, small_dataset.std)
+    whole = TrainBatches(subset, config, *colours, "cpu")
+    parts = [TrainBatches(subset, config, *colours, "cpu", rank, 3) for rank in range(3)]
+    for step in range(whole.steps):
+        images, labels = whole.batch(1, step)
+        shares = [part.batch(1, step) for part in parts]
+        assert torch.allclose(torch.cat([share[0] for share in shares]), images, atol=1e-4)
+        assert torch.equal(torch.cat([share[1] for share in shares]), labels)
+
+
+def test_alternating_flip_shows_each_image_mirrored_every_other_epoch(small_dataset):
+    config = TrainConfig(dataset="small", batch_size=36, alternating_flip=True, crop_padding=0)
+    batches = TrainBatches(small_dataset.subset(), config, (0, 0, 0), (1, 1, 1), "cpu")
+
+    def shown(epoch: int) -> torch.Tensor:
+        """In the order of the dataset."""
+        images, _ = batches.batch(epoch, 0)
+        return images[np.argsort(order(0, epoch, 36))]
+
+    first, second, third = shown(0), shown(1), shown(2)
+    assert torch.equal(first.flip(3), second)
+    assert torch.equal(first, third)
+    plain = torch.from_numpy(small_dataset.images[small_dataset.subset().train])
+    apart = (first - normalize(plain, (0, 0, 0), (1, 1, 1))).abs()
+    mirrored = (apart > 1e-3).flatten(1).any(1)
+    assert 5 < mirrored.sum() < 31  # in the first epoch a coin decides
+
+
+def test_images_grow_to_their_full_size_and_stay_there(small_dataset):
+    config = TrainConfig(dataset="small", epochs=10, start_side=32)
+    sides = [config.image_side(epoch) for epoch in range(10)]
+    assert sides[0] == 32
+    assert sides == sorted(sides)
+    assert sides[7:] == [64, 64, 64]
+    assert all(side % 8 == 0 for side in sides)
+    batches = TrainBatches(small_dataset.subset(), config, (0, 0, 0), (1, 1, 1), "cpu")
+    assert batches.batch(0, 0)[0].shape[1:] == (3, 32, 32)
+    assert batches.batch(9, 0)[0].shape[1:] == (3, 64, 64)
+    assert {TrainConfig(dataset="small").image_side(epoch) for epoch in range(16)} == {64}

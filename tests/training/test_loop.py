@@ -67,7 +67,7 @@ def killed_at(monkeypatch, name: str, step: int, **changes) -> Run:
 
     with monkeypatch.context() as patch:
         patch.setattr(Training, "_obey", die)
-        patch.setattr(Training, "_record_failure", lambda self, error: None)
+        patch.setattr(loop, "record_failure", lambda *_: None)
         with pytest.raises(Killed):
             training.train()
     return training.run
@@ -190,10 +190,10 @@ class TestOnSmallData:
         )
         original = loop.TrainStep.__call__
 
-        def poisoned(self, images, labels, share):
+        def poisoned(self, images, labels, *rest):
             if training.epoch == 1:
                 images = images * float("nan")
-            return original(self, images, labels, share)
+            return original(self, images, labels, *rest)
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(loop.TrainStep, "__call__", poisoned)
@@ -203,8 +203,9 @@ class TestOnSmallData:
         assert run.status == "failed"
         assert "Try a learning rate of a third" in run.message
         assert "Traceback" in (run.folder / "log.txt").read_text()
-        for file in ("last.pt", "best.pt"):
-            assert all(torch.isfinite(value).all() for value in weights(run, file).values())
+        kept = [weights(run, file) for file in ("last.pt", "best.pt")]
+        for state in [*kept, training.learner.network.state_dict()]:  # norm statistics too
+            assert all(torch.isfinite(value).all() for value in state.values())
         assert np.isfinite(run.steps().to_numpy()).all()
 
     def test_a_full_disk_stops_the_run_which_can_be_resumed(self, monkeypatch):

@@ -13,6 +13,7 @@ from tinymodel.training.recipe import (
     make_network,
     make_optimizers,
     orthogonalize,
+    right_answers,
     schedule,
 )
 
@@ -118,3 +119,46 @@ def test_a_device_that_is_not_there_is_named():
     with pytest.raises(UserError, match=f"no {missing} device"):
         find_device(missing)
     assert find_device("auto") in ("cpu", "cuda", "mps")
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "muon"])
+def test_a_step_that_is_not_finite_changes_nothing_nor_do_those_after_it(optimizer):
+    config = TrainConfig(dataset="x", width=4, optimizer=optimizer)
+    step = TrainStep(make_network(config, 3), config, "cpu", "fp32")
+    images, labels = torch.randn(6, 3, 64, 64), torch.arange(6) % 3
+    step(images, labels, 1.0)
+    assert step.healthy == 1
+
+    def everything() -> list[torch.Tensor]:
+        momenta = [
+            value
+            for one in step.optimizers
+            for state in one.state.values()
+            for value in state.values()
+        ]
+        floats = [v for v in step.network.state_dict().values() if v.is_floating_point()]
+        return [value.clone() for value in [*floats, *momenta]]
+
+    before = everything()
+    loss, _ = step(images * float("inf"), labels, 1.0)
+    assert not torch.isfinite(loss)
+    step(images, labels, 1.0)  # the notice may lag: sound batches come after it
+    assert step.healthy == 0
+    assert all(torch.equal(a, b) for a, b in zip(everything(), before, strict=True))
+
+
+def test_a_gradient_that_is_not_finite_is_caught_though_the_loss_is():
+    config = TrainConfig(dataset="x", width=4, optimizer="sgd")
+    step = TrainStep(make_network(config, 3), config, "cpu", "fp32")
+    step.network.classifier.weight.register_hook(lambda grad: grad * float("nan"))
+    before = step.network.classifier.weight.detach().clone()
+    loss, _ = step(torch.randn(6, 3, 64, 64), torch.arange(6) % 3, 1.0)
+    assert torch.isfinite(loss)
+    assert step.healthy == 0
+    assert torch.equal(step.network.classifier.weight, before)
+
+
+def test_mixed_images_count_as_right_by_the_share_of_the_class_that_was_named():
+    logits = torch.tensor([[3.0, 1.0], [0.0, 2.0]])
+    assert right_answers(logits, torch.tensor([0, 0])) == 1
+    assert right_answers(logits, torch.tensor([[0.75, 0.25], [0.5, 0.5]])) == pytest.approx(1.25)

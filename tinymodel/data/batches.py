@@ -4,7 +4,7 @@ Everything random comes from (seed, epoch, step), so a resumed run needs no gene
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tinymodel.config import TrainConfig
+from tinymodel.data.mixing import mix
 from tinymodel.data.prepared import SIDE, Subset
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -59,6 +60,11 @@ class Draws:
     colour: Tensor | None = None  # float (B, 2): brightness factor, contrast factor; 1 is none
     hole: Tensor | None = None  # int64 (B, 3): left, top, side in pixels; side 0 is none
 
+    def part(self, rows: slice) -> "Draws":
+        """The draws of some of the images."""
+        values = (getattr(self, item.name) for item in fields(self))
+        return Draws(*(value if value is None else value[rows] for value in values))
+
 
 def draw(count: int, config: TrainConfig, generator: torch.Generator) -> Draws:
     """Draw what happens to `count` images. Each transform is drawn whether or not the others are on."""
@@ -92,19 +98,24 @@ def draw(count: int, config: TrainConfig, generator: torch.Generator) -> Draws:
 
 
 def augment(images: Tensor, config: TrainConfig, generator: torch.Generator) -> Tensor:
+    """Draw what happens to each image, and do it: as `transform`."""
+    return transform(images, config, draw(len(images), config, generator))
+
+
+def transform(images: Tensor, config: TrainConfig, draws: Draws) -> Tensor:
     """uint8 (B, 64, 64, 3) → colours in [0, 1], float32 (B, 3, 64, 64), on the same device.
 
     Order as in the reference: crop, flip, shift-scale-rotate, brightness and contrast, hole. (It flips after
     rotating; as every draw is symmetric, that is the same distribution.)
     """
-    draws = draw(len(images), config, generator)
     if draws.shift is not None or draws.flip is not None:
         images = crop_and_flip(images, draws.shift, draws.flip, config.crop_fill)
     colours = images.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.channels_last) / 255
     if draws.affine is not None:
         turned = (draws.affine != torch.tensor([0.0, 0.0, 0.0, 1.0])).any(1).nonzero().flatten()
-        rows = turned.to(colours.device)
-        colours[rows] = affine(colours[rows], draws.affine[turned])
+        if len(turned):
+            rows = turned.to(colours.device)
+            colours[rows] = affine(colours[rows], draws.affine[turned])
     if draws.colour is not None:
         colours = brightness_contrast(colours, draws.colour)
     if draws.hole is not None:
@@ -191,33 +202,61 @@ def examples(image: np.ndarray, config: TrainConfig, count: int, seed: int) -> l
 class TrainBatches:
     """The training images of a subset as augmented, normalised batches on `device`.
 
-    On a GPU the images are copied there once, as uint8; on a CPU they are read from the map as needed.
+    On a GPU the images are copied there once, as uint8; on a CPU they are read from the map as needed. Of `world`
+    processes that train together, the one of this `rank` gets its share of every batch, with the draws that its images
+    would have had in one process alone.
     """
 
-    def __init__(self, subset: Subset, config: TrainConfig, mean: tuple, std: tuple, device: str):
+    def __init__(
+        self,
+        subset: Subset,
+        config: TrainConfig,
+        mean: tuple,
+        std: tuple,
+        device: str,
+        rank: int = 0,
+        world: int = 1,
+    ):
         self.config, self.mean, self.std, self.device = config, mean, std, device
+        self.rank, self.world = rank, world
         self.images, self.rows = subset.dataset.images, subset.train
         self.on_device = device != "cpu"
         if self.on_device:
             self.images = torch.from_numpy(self.images[self.rows]).to(device)
             self.rows = np.arange(len(self.rows))
         self.labels = torch.from_numpy(subset.train_labels).to(device)
+        self.classes = len(subset.classes)
         self.steps = math.ceil(len(self.rows) / config.batch_size)
         self._epoch, self._parts = -1, []
+        coin = np.random.default_rng([config.seed, 0, 0, 2])
+        self._mirrored = torch.from_numpy(coin.random(len(self.rows)) < 0.5)  # in epochs 0, 2, 4 …
 
-    def batch(self, epoch: int, step: int) -> tuple[Tensor, Tensor]:
-        """Images float32 (B, 3, 64, 64) and labels int64 (B,). Batches of an epoch differ by one image at most."""
+    def size(self, epoch: int, step: int) -> int:
+        """Images in the whole batch, over all processes. Batches of an epoch differ by one image at most."""
         if epoch != self._epoch:
             shown = order(self.config.seed, epoch, len(self.rows))
             self._epoch, self._parts = epoch, np.array_split(shown, self.steps)
-        part = self._parts[step]
+        return len(self._parts[step])
+
+    def batch(self, epoch: int, step: int) -> tuple[Tensor, Tensor]:
+        """Images float32 (B, 3, side, side) and labels int64 (B,), or shares of the classes (B, classes) if mixed."""
+        count = self.size(epoch, step)
+        mine = slice(*(count * rank // self.world for rank in (self.rank, self.rank + 1)))
+        part = self._parts[step][mine]
         chosen = torch.from_numpy(part)
+        seed = [self.config.seed, epoch, step]
+        draws = draw(count, self.config, generator(*seed)).part(mine)
+        if self.config.alternating_flip:
+            draws.flip = self._mirrored[chosen] ^ bool(epoch % 2)
         if self.on_device:
             chosen = chosen.to(self.device, non_blocking=True)
             images = self.images[chosen]
         else:
             images = torch.from_numpy(self.images[self.rows[part]])
-        draws = generator(self.config.seed, epoch, step)
-        return normalize(augment(images, self.config, draws), self.mean, self.std), self.labels[
-            chosen
-        ]
+        colours = transform(images, self.config, draws)
+        if (side := self.config.image_side(epoch)) != SIDE:
+            colours = F.interpolate(colours, size=(side, side), mode="bilinear", antialias=True)
+        images, labels = normalize(colours, self.mean, self.std), self.labels[chosen]
+        if self.config.mix != "none":  # with images of the same process
+            images, labels = mix(images, labels, self.classes, self.config, [*seed, self.rank])
+        return images, labels

@@ -1,14 +1,15 @@
 """The one training loop: epochs of steps, a validation after each, everything kept in the run folder."""
 
-import errno
+import copy
 import logging
 import platform
-import statistics
 import time
-from collections import deque
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import pandas as pd
 import torch
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tinymodel import checkpoint
@@ -16,61 +17,51 @@ from tinymodel.config import TrainConfig
 from tinymodel.data import open_dataset
 from tinymodel.data.batches import IMAGENET_MEAN, IMAGENET_STD, TrainBatches
 from tinymodel.errors import UserError
-from tinymodel.evaluation import evaluate, write_predictions
+from tinymodel.evaluation import FlipAveraged, evaluate, write_predictions
 from tinymodel.runs import Run, RunWriter, describe_classes, to_ranges
+from tinymodel.scores import accuracy
+from tinymodel.training.clock import ActiveClock
+from tinymodel.training.distributed import Team, join
+from tinymodel.training.failures import record_failure
 from tinymodel.training.measure import choose_precision
 from tinymodel.training.recipe import TrainStep, find_device, make_network, schedule
+
+log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = (
     0.25  # how long steps wait before they are written, so that no step has to wait for a number
 )
 POLL_SECONDS = 0.1  # how often the request file is looked at
 
+EpochHook = Callable[[Run, int, Callable[[], nn.Module]], None]
+"""Called after each epoch's validation as `hook(run, epoch, network)`: epoch from 1; `network()` gives a copy of the network
+on the CPU in eval mode, the hook's own. What a hook raises is logged; training goes on."""
+
 
 class StopRequested(Exception):
     """Somebody asked this run to stop; what was learned is in the checkpoint."""
 
 
-class ActiveClock:
-    """Seconds spent working. Pauses do not count, nor does the time a laptop slept between two ticks."""
-
-    LONGEST = 30.0  # of the usual tick: anything longer was sleep
-
-    def __init__(self, seconds: float = 0.0, now=time.monotonic):
-        self.seconds, self._now = seconds, now
-        self._last, self._ticks = now(), deque(maxlen=64)
-
-    def tick(self) -> float:
-        """Count the time since the last tick, and return that time."""
-        now = self._now()
-        spent, self._last = now - self._last, now
-        if len(self._ticks) >= 8:
-            usual = statistics.median(self._ticks)
-            if spent > max(10.0, self.LONGEST * usual):
-                spent = usual
-        self._ticks.append(spent)
-        self.seconds += spent
-        return spent
-
-    def skip(self) -> None:
-        """Do not count the time since the last tick."""
-        self._last = self._now()
-
-
 class Training:
-    """One run being trained, from `create` or `resume` to `train`, which returns when it has ended."""
+    """One run being trained, from `create` or `resume` to `train`, which returns when it has ended.
 
-    def __init__(self, writer: RunWriter):
-        self.writer, self.run = writer, writer.run
-        self.config = config = self.run.config
+    Of several processes that train together (`distributed`) each has one of these; only the leading one has a `writer`.
+    """
+
+    def __init__(
+        self, info: dict, writer: RunWriter | None, team: Team, hooks: Sequence[EpochHook]
+    ):
+        self.info, self.writer, self.team, self.hooks = info, writer, team, tuple(hooks)
+        self.run = writer.run if writer else None
+        self.config = config = TrainConfig.from_json(info["config"])
         dataset = open_dataset(config.dataset)
-        if dataset.fingerprint != self.run.info()["fingerprint"]:
+        if dataset.fingerprint != info["fingerprint"]:
             raise UserError(
-                f"The dataset {config.dataset!r} has changed since the run {self.run.name!r} began, so it cannot go on. "
+                f"The dataset {config.dataset!r} has changed since the run {info['name']!r} began, so it cannot go on. "
                 "Prepare the former data again, or start a new run."
             )
         self.subset = dataset.subset(config.classes, config.hold_out_classes, config.per_class)
-        self.device = find_device(config.device)
+        self.device = team.device
         self.epoch = self.step = 0
         self.sums = np.zeros(3)  # of loss, right answers and images, in this epoch
         self.epoch_began = 0.0  # on the active clock
@@ -78,63 +69,64 @@ class Training:
         self.state: dict | None = None  # to resume from
 
     @classmethod
-    def create(cls, config: TrainConfig, name: str | None = None) -> "Training":
+    def create(
+        cls, config: TrainConfig, name: str | None = None, hooks: Sequence[EpochHook] = ()
+    ) -> "Training":
         """Make the run folder.
 
         Raises:
             UserError: Dataset, classes or device are not there, or the name is taken.
         """
-        dataset = open_dataset(config.dataset)
-        subset = dataset.subset(config.classes, config.hold_out_classes, config.per_class)
-        if not len(subset.val):
-            raise UserError(f"The dataset {config.dataset!r} has no validation images to judge by.")
-        device = find_device(config.device)
-        imagenet = config.normalization == "imagenet"
-        network = make_network(config, len(subset.classes))
-        info = dict(
-            config=config.to_json(),
-            model=network.options,
-            parameters=sum(parameter.numel() for parameter in network.parameters()),
-            classes=describe_classes(subset.classes),
-            held_out=describe_classes(subset.held_out),
-            mean=list(IMAGENET_MEAN if imagenet else dataset.mean),
-            std=list(IMAGENET_STD if imagenet else dataset.std),
-            fingerprint=dataset.fingerprint,
-            train_images=len(subset.train),
-            val_images=len(subset.val),
-            steps_per_epoch=-(-len(subset.train) // config.batch_size),
-            train_indices=to_ranges(subset.train),
-            val_indices=to_ranges(subset.val),
-            device=device,
-            precision=config.precision,
-            versions=dict(torch=torch.__version__, python=platform.python_version()),
-        )
-        writer = RunWriter.create(info, name)
-        try:
-            return cls(writer)
-        except BaseException:
-            writer.close()
-            raise
+        team = join(find_device(config.device))
+        if config.batch_size < team.world:
+            raise UserError(
+                f"A batch of {config.batch_size} images cannot be divided among {team.world} processes."
+            )
+        return cls._begin(team, hooks, lambda: RunWriter.create(describe(config, team), name))
 
     @classmethod
-    def resume(cls, name: str) -> "Training":
-        """Take up a run where its last whole checkpoint left it.
+    def resume(cls, name: str, hooks: Sequence[EpochHook] = ()) -> "Training":
+        """Take up a run where its last whole checkpoint left it, with any number of processes.
 
         Raises:
             UserError: It is being trained, is finished, or its dataset is not there or another.
         """
-        if Run.open(name).info()["status"] == "finished":
+        run = Run.open(name)
+        if run.info()["status"] == "finished":
             raise UserError(f"The run {name!r} is finished; start a new one to train longer.")
-        writer = RunWriter.reopen(name)
+        team = join(find_device(run.config.device))
+        training = cls._begin(team, hooks, lambda: RunWriter.reopen(name))
         try:
-            training = cls(writer)
-            training.state = newest_checkpoint(writer.run)
-            writer.cut(training.state["lengths"] if training.state else None)
-            writer.update(status="running", message="")
+            training.state = team.lead(lambda: newest_checkpoint(run))
+            if training.writer:
+                training.writer.cut(training.state["lengths"] if training.state else None)
+                training.writer.update(status="running", message="")
             return training
         except BaseException:
-            writer.close()
+            training.close()
             raise
+
+    @classmethod
+    def _begin(cls, team: Team, hooks: Sequence[EpochHook], open_run) -> "Training":
+        """Open the run on the leading process; what it is told goes to the others."""
+        writer: list[RunWriter] = []
+
+        def lead() -> dict:
+            writer.append(open_run())
+            return writer[0].run.info()
+
+        info = team.lead(lead)
+        try:
+            return cls(info, writer[0] if writer else None, team, hooks)
+        except BaseException:
+            for one in writer:
+                one.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the run folder."""
+        if self.writer:
+            self.writer.close()
 
     def train(self) -> None:
         """Train to the end, or until a stop is requested; the status of the run says which.
@@ -151,54 +143,67 @@ class Training:
                 self.sums[:] = 0
                 self.epoch_began = self.clock.seconds
                 self._save()
-            self.writer.update(status="finished", message="")
+            if self.config.flip_average:
+                self._judge_mirrored_too()
+            self._update(status="finished", message="")
         except StopRequested:
-            self.writer.update(status="stopped", message="")
+            self._update(status="stopped", message="")
         except BaseException as error:
-            self._record_failure(error)
+            if self.writer:
+                record_failure(self.writer, self.config, error)
             raise
         finally:
-            self.writer.close()
+            self.close()
+
+    def _update(self, **changes) -> None:
+        if self.writer:
+            self.writer.update(**changes)
 
     def _prepare(self) -> None:
-        config, run = self.config, self.run
-        if config.precision == "auto" and run.info()["precision"] == "auto":
-            self.writer.update(message="Measuring which number format is fastest here")
-            chosen = choose_precision(config, len(run.classes), self._stop_while_measuring)
-            self.writer.update(precision=chosen, message="")
-        self.precision = config.precision if config.precision != "auto" else run.info()["precision"]
-        self.batches = TrainBatches(self.subset, config, run.mean, run.std, self.device)
-        network = make_network(config, len(run.classes))
+        config, info, team = self.config, self.info, self.team
+        team.take_device()
+        self.precision = config.precision if config.precision != "auto" else info["precision"]
+        if self.precision == "auto":
+            self._update(message="Measuring which number format is fastest here")
+            heed = self._stop_while_measuring if team.world == 1 else None
+            self.precision = team.lead(lambda: choose_precision(config, len(info["classes"]), heed))
+            self._update(precision=self.precision, message="")
+        self.batches = TrainBatches(
+            self.subset, config, info["mean"], info["std"], self.device, team.rank, team.world
+        )
+        network = make_network(config, len(info["classes"]))
         self.learner = TrainStep(network, config, self.device, self.precision)
+        self.learner.forward = team.wrap(self.learner.network)
         self.averaged = None
         if config.weight_averaging:
             decay = 1 - 1 / max(1.0, config.weight_averaging * self.batches.steps)
             self.averaged = AveragedModel(
                 network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True
             )
+        self.clock = ActiveClock()
         if self.state is not None:
             self._restore(self.state)
             self.state = None
-        else:
-            self.clock = ActiveClock()
         self._pending: list[tuple] = []
         self._flushed = self._saved = self._polled = time.monotonic()
+
+    # An epoch
 
     def _train_epoch(self) -> None:
         batches, config = self.batches, self.config
         while self.step < batches.steps:
             self._obey()
             images, labels = batches.batch(self.epoch, self.step)
+            total = batches.size(self.epoch, self.step)  # over all processes
             share = schedule(config, self.epoch, self.step, batches.steps)
-            loss, right = self.learner(images, labels, share)
+            weight = len(labels) * self.team.world / total
+            loss, right = self.learner(images, labels, share, weight)
             if self.averaged is not None:
                 self.averaged.update_parameters(self.learner.network)
             self.step += 1
-            self._pending.append((self._global_step(), self.learner.lr, loss, right, len(labels)))
-            if time.monotonic() - self._flushed >= FLUSH_SECONDS or self.step == batches.steps:
-                self._flush()
-            if time.monotonic() - self._saved >= config.checkpoint_seconds:
-                self._save()
+            result = torch.stack([loss, right, self.learner.healthy])
+            self._pending.append((self._global_step(), self.learner.lr, result, len(labels), total))
+        self._flush()
 
     def _global_step(self) -> int:
         return self.epoch * self.batches.steps + self.step
@@ -208,66 +213,97 @@ class Training:
         self._flushed = time.monotonic()
         if not self._pending:
             return
-        steps, rates, losses, rights, counts = zip(*self._pending, strict=True)
+        steps, rates, results, counts, totals = zip(*self._pending, strict=True)
         self._pending = []
-        losses = torch.stack(losses).tolist()
-        rights = torch.stack(rights).tolist()
+        values = torch.stack(results).cpu().numpy().astype(np.float64)  # (steps, 3)
+        values[:, 0] *= counts
+        losses, rights, healthy = self.team.sum(values).T
         before, spent = self.clock.seconds, self.clock.tick()
-        images_per_second = sum(counts) / max(spent, 1e-9)
+        images_per_second = sum(totals) / max(spent, 1e-9)
         rows = []
-        for number, values in enumerate(zip(steps, rates, losses, rights, counts, strict=True), 1):
-            step, rate, loss, right, count = values
-            if not np.isfinite(loss):
-                self.writer.append("steps", rows)
+        for i, step in enumerate(steps):
+            loss, right, count = losses[i], rights[i], totals[i]
+            if healthy[i] < self.team.world or not np.isfinite(loss):
+                self._append("steps", rows)
                 raise UserError(
                     f"The loss became infinite or not a number at step {step}. The last good checkpoint is kept. "
                     "Try a learning rate of a third, or precision fp32."
                 )
-            self.sums += loss * count, right, count
-            seconds = before + spent * number / len(steps)
-            rows.append(
-                (step, self.epoch + 1, rate, loss, right / count, seconds, images_per_second)
-            )
-        self.writer.append("steps", rows)
+            self.sums += loss, right, count
+            seconds = before + spent * (i + 1) / len(steps)
+            speed = (loss / count, right / count, seconds, images_per_second)
+            rows.append((step, self.epoch + 1, rates[i], *speed))
+        self._append("steps", rows)
+
+    def _append(self, table: str, rows: list[tuple]) -> None:
+        if self.writer:
+            self.writer.append(table, rows)
 
     def _validate(self) -> None:
         """Judge the network on all validation images, write the epoch's row, keep it if it is the best so far."""
-        network = self.learner.network if self.averaged is None else self.averaged.module
-        network.eval()
-        try:
-            predictions = evaluate(
-                network,
-                self.subset.dataset.images,
-                self.subset.val,
-                self.subset.val_labels,
-                self.run.mean,
-                self.run.std,
-                device=self.device,
-                precision=self.precision,
-                report=self._obey_while_validating,
-            )
-        finally:
-            self.learner.network.train()
+        network = self._judged()
+        predictions = self._evaluate(network)
         self.clock.tick()
+        if self.writer is None:
+            return
         loss, right, count = self.sums
-        accuracy = float((predictions["label"] == predictions["prediction"]).mean())
+        top1 = accuracy(predictions)
         seconds = self.clock.seconds - self.epoch_began
-        row = (
-            self.epoch + 1,
-            self.learner.lr,
-            seconds,
-            loss / count,
-            right / count,
-            float(predictions["loss"].mean()),
-            accuracy,
-            count / max(seconds, 1e-9),
-        )
-        self.writer.append("epochs", [row])
-        if accuracy > self.best:
-            self.best = accuracy
-            best = dict(weights=network.state_dict(), epoch=self.epoch + 1, val_accuracy=accuracy)
+        judged = (loss / count, right / count, float(predictions["loss"].mean()), top1)
+        row = (self.epoch + 1, self.learner.lr, seconds, *judged, count / max(seconds, 1e-9))
+        self._append("epochs", [row])
+        if top1 > self.best:
+            self.best = top1
+            best = dict(weights=network.state_dict(), epoch=self.epoch + 1, val_accuracy=top1)
             checkpoint.save(best, self.run.folder / "best.pt")
             write_predictions(self.run.folder, predictions)
+        for hook in self.hooks:
+            try:
+                hook(self.run, self.epoch + 1, lambda: copy.deepcopy(network).cpu().float().eval())
+            except Exception:
+                log.exception("A hook failed after epoch %d of %s", self.epoch + 1, self.run.name)
+
+    def _judged(self) -> nn.Module:
+        """The network by which this run is judged: the averaged one, if it averages weights."""
+        network = self.learner.network if self.averaged is None else self.averaged.module
+        self.team.reduce_statistics(network)
+        return network
+
+    def _evaluate(self, network: nn.Module) -> pd.DataFrame | None:
+        """Predictions of all validation images, on the leading process; each predicts its share of them."""
+        team, rows, labels = self.team, self.subset.val, self.subset.val_labels
+        mine = slice(*(len(rows) * rank // team.world for rank in (team.rank, team.rank + 1)))
+        part = None
+        was_training = network.training
+        try:
+            if len(rows[mine]):
+                part = evaluate(
+                    network,
+                    self.subset.dataset.images,
+                    rows[mine],
+                    labels[mine],
+                    self.info["mean"],
+                    self.info["std"],
+                    device=self.device,
+                    precision=self.precision,
+                    report=self._obey_while_validating,
+                )
+        finally:
+            network.train(was_training)
+        parts = team.gather(part)
+        return None if parts is None else pd.concat(parts, ignore_index=True)
+
+    def _judge_mirrored_too(self) -> None:
+        """Write the accuracy of the best weights, averaged over each image and its mirror image, into `run.json`."""
+        state = self.team.lead(lambda: checkpoint.load(self.run.folder / "best.pt")["weights"])
+        network = make_network(self.config, len(self.info["classes"]))
+        network.load_state_dict(state)
+        network = network.to(self.device, memory_format=torch.channels_last)
+        predictions = self._evaluate(FlipAveraged(network))
+        if predictions is not None:
+            self._update(flip_averaged_accuracy=accuracy(predictions))
+
+    # What the person asks for
 
     def _stop_while_measuring(self, fraction: float = 0.0, message: str = "") -> None:
         """Before the first step there is nothing to save; a pause can wait for it."""
@@ -276,33 +312,50 @@ class Training:
 
     def _obey_while_validating(self, fraction: float = 0.0, message: str = "") -> None:
         self.clock.tick()
-        self._obey()
+        if self.team.world == 1:  # several obey together, before their next step
+            self._obey()
+
+    def _due(self) -> str:
+        """What the clock or the person wants now: 'flush', 'save', 'pause', 'stop' or ''. Costs next to nothing."""
+        now = time.monotonic()
+        if now - self._polled >= POLL_SECONDS:
+            self._polled = now
+            if request := self.run.requested():
+                return request
+        if now - self._saved >= self.config.checkpoint_seconds:
+            return "save"
+        return "flush" if now - self._flushed >= FLUSH_SECONDS else ""
 
     def _obey(self) -> None:
-        """Look for a request to pause or stop, and do it. Costs nothing ten times a second."""
-        now = time.monotonic()
-        if now - self._polled < POLL_SECONDS:
-            return
-        self._polled = now
-        request = self.run.requested()
-        if not request:
-            return
-        self._flush()
-        self._save()
-        if request == "pause":
-            self.writer.update(status="paused")
-            while (request := self.run.requested()) == "pause":
-                time.sleep(POLL_SECONDS)
+        due = self.team.agree(self._due() if self.team.leads else None)
+        if due == "flush":
+            self._flush()
+        elif due:
+            self._save()
+        if due == "pause":
+            self._update(status="paused")
+            while (due := self._asked()) == "pause":
+                pass
             self.clock.skip()
-            if not request:
-                self.writer.update(status="running")
-        if request == "stop":
+            if not due:
+                self._update(status="running")
+        if due == "stop":
             raise StopRequested
 
+    def _asked(self) -> str:
+        """What is asked for during a pause, a moment later."""
+        time.sleep(POLL_SECONDS)
+        return self.team.agree(self.run.requested() if self.team.leads else None)
+
+    # What the rest of the run depends on
+
     def _save(self) -> None:
-        """Write everything the rest of the run depends on."""
         self._flush()
         averaged = self.averaged
+        self.team.reduce_statistics(self.learner.network)
+        self._saved = time.monotonic()
+        if self.writer is None:
+            return
         state = dict(
             **self.learner.state_dict(),
             averaged=averaged.module.state_dict() if averaged is not None else None,
@@ -316,8 +369,7 @@ class Training:
             lengths=self.writer.lengths(),
         )
         folder = self.run.folder
-        if all(torch.isfinite(weight).all() for weight in state["weights"].values()):
-            checkpoint.save(state, folder / "last.pt", keep_as=folder / "previous.pt")
+        checkpoint.save(state, folder / "last.pt", keep_as=folder / "previous.pt")
         self._saved = time.monotonic()
 
     def _restore(self, state: dict) -> None:
@@ -330,44 +382,38 @@ class Training:
         self.epoch_began = state["epoch_began"]
         self.clock = ActiveClock(state["seconds"])
 
-    def _record_failure(self, error: BaseException) -> None:
-        """Tell the person in the run's message and the developer in its log; never hide the error itself."""
-        message, status = explain(error), "failed"
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            status = "stopped"  # nothing is wrong with the run: it can go on
-        try:
-            self.writer.update(status=status, message=message)
-            log = logging.FileHandler(self.run.folder / "log.txt", encoding="utf-8")
-            record = logging.LogRecord(
-                "tinymodel",
-                logging.ERROR,
-                __file__,
-                0,
-                message,
-                None,
-                (type(error), error, error.__traceback__),
-            )
-            log.emit(record)
-            log.close()
-        except OSError:
-            logging.getLogger(__name__).exception("The run's failure could not be written down")
 
+def describe(config: TrainConfig, team: Team) -> dict:
+    """What `run.json` says of a new run, but for its name, time and status.
 
-def explain(error: BaseException) -> str:
-    """One sentence on what went wrong and what to do."""
-    if isinstance(error, UserError):
-        return str(error)
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "The disk is full. What was saved is kept: free some space and press Resume."
-    if (
-        isinstance(error, (torch.OutOfMemoryError, MemoryError))
-        or "out of memory" in str(error).lower()
-    ):
-        return "The memory of the device is full. Start again with half the batch size or a smaller width."
-    if isinstance(error, KeyboardInterrupt):
-        return "Training was interrupted; Resume goes on from the last checkpoint."
-    text = str(error).strip().splitlines()
-    return f"Training failed: {text[0] if text else type(error).__name__}. The run's log.txt has the details."
+    Raises:
+        UserError: Dataset or classes are not there, or there is nothing to judge by.
+    """
+    dataset = open_dataset(config.dataset)
+    subset = dataset.subset(config.classes, config.hold_out_classes, config.per_class)
+    if not len(subset.val):
+        raise UserError(f"The dataset {config.dataset!r} has no validation images to judge by.")
+    imagenet = config.normalization == "imagenet"
+    network = make_network(config, len(subset.classes))
+    return dict(
+        config=config.to_json(),
+        model=network.options,
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        classes=describe_classes(subset.classes),
+        held_out=describe_classes(subset.held_out),
+        mean=list(IMAGENET_MEAN if imagenet else dataset.mean),
+        std=list(IMAGENET_STD if imagenet else dataset.std),
+        fingerprint=dataset.fingerprint,
+        train_images=len(subset.train),
+        val_images=len(subset.val),
+        steps_per_epoch=-(-len(subset.train) // config.batch_size),
+        train_indices=to_ranges(subset.train),
+        val_indices=to_ranges(subset.val),
+        device=team.device,
+        processes=team.world,
+        precision=config.precision,
+        versions=dict(torch=torch.__version__, python=platform.python_version()),
+    )
 
 
 def newest_checkpoint(run: Run) -> dict | None:

@@ -77,13 +77,19 @@ class Muon(torch.optim.Optimizer):
 
     Every filter bank (out, in, k, k) is treated as a matrix (out, in·k·k). Source: airbench94_muon.
     (torch.optim.Muon refuses weights of four dimensions and does not renormalise them.)
+    Like PyTorch's fused optimisers it obeys `found_inf`, a float tensor on the device: where that is 1, nothing changes.
     """
+
+    _step_supports_amp_scaling = True  # GradScaler then sets these two, and waits for no number
+    grad_scale: Tensor | None = None
+    found_inf: Tensor | None = None
 
     def __init__(self, parameters, lr: float, momentum: float = MUON_MOMENTUM):
         super().__init__(parameters, dict(lr=lr, momentum=momentum))
 
     @torch.no_grad()
     def step(self, closure=None) -> None:
+        unscale = 1.0 if self.grad_scale is None else 1 / self.grad_scale
         for group in self.param_groups:
             lr, momentum = group["lr"], group["momentum"]
             by_shape: dict[tuple, list[Tensor]] = {}
@@ -96,14 +102,19 @@ class Muon(torch.optim.Optimizer):
                     state = self.state[weight]
                     if "momentum_buffer" not in state:
                         state["momentum_buffer"] = torch.zeros_like(weight.grad)
-                    buffer = state["momentum_buffer"].mul_(momentum).add_(weight.grad)
-                    grads.append(weight.grad.add(buffer, alpha=momentum).reshape(shape[0], -1))
+                    grad = weight.grad if self.grad_scale is None else weight.grad * unscale
+                    buffer = state["momentum_buffer"]
+                    self._set(buffer, buffer * momentum + grad)
+                    grads.append(grad.add(buffer, alpha=momentum).reshape(shape[0], -1))
                 changes = orthogonalize(
                     torch.stack(grads)
                 )  # one batched product for all of a shape
                 for weight, change in zip(weights, changes, strict=True):
-                    weight.mul_(shape[0] ** 0.5 / weight.norm())
-                    weight.add_(change.view(shape).to(weight.dtype), alpha=-lr)
+                    new = weight * (shape[0] ** 0.5 / weight.norm())
+                    self._set(weight, new.sub_(change.view(shape).to(weight.dtype), alpha=lr))
+
+    def _set(self, old: Tensor, new: Tensor) -> None:
+        old.copy_(new if self.found_inf is None else torch.where(self.found_inf.bool(), old, new))
 
 
 def make_optimizers(network: BottleneckNet, config: TrainConfig) -> list[torch.optim.Optimizer]:
@@ -130,7 +141,7 @@ def make_optimizers(network: BottleneckNet, config: TrainConfig) -> list[torch.o
             lr=config.learning_rate,
             momentum=config.momentum,
             nesterov=config.momentum > 0,
-            foreach=True,
+            fused=True,  # which obeys `found_inf`
         )
     ]
     if muon:
@@ -142,42 +153,71 @@ def make_optimizers(network: BottleneckNet, config: TrainConfig) -> list[torch.o
 
 
 class TrainStep:
-    """A network with its optimisers and precision: call it with a batch and it has learned from it."""
+    """A network with its optimisers and precision: call it with a batch and it has learned from it.
+
+    `healthy` is 1 on the device until a loss or gradient was infinite or not a number; from that step on nothing
+    changes any more: neither weights nor momentum nor the statistics of norm layers. So whoever trains may notice late.
+    """
 
     def __init__(self, network: BottleneckNet, config: TrainConfig, device: str, precision: str):
         self.network = network.to(device, memory_format=torch.channels_last).train()
         self.config, self.device, self.precision = config, device, precision
         self.optimizers = make_optimizers(self.network, config)
         self.scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
+        self.forward = self.network  # or what wraps it: several processes, a compiled form
+        self.healthy = torch.ones((), device=device)
+        self._statistics = [b for b in self.network.buffers() if b.is_floating_point()]
+        self._kept = [b.clone() for b in self._statistics]
 
     @property
     def lr(self) -> float:
         """Of the first optimiser: Muon's, if it is used."""
         return self.optimizers[0].param_groups[0]["lr"]
 
-    def __call__(self, images: Tensor, labels: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, images: Tensor, labels: Tensor, share: float, weight: float = 1.0
+    ) -> tuple[Tensor, Tensor]:
         """One step at `share` of the peak learning rate.
 
         Args:
-            images: Normalised float32 (B, 3, 64, 64), channels-last.
-            labels: int64 (B,).
+            images: Normalised float32 (B, 3, h, w), channels-last.
+            labels: int64 (B,), or the shares of the classes, float32 (B, classes).
+            weight: Of this batch among those of the other processes, whose gradients are averaged.
 
         Returns:
-            The mean loss and how many were right, both on the device, so that nothing has to wait for them.
+            The mean loss and how many were right, float32, both on the device, so that nothing has to wait for them.
         """
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * share
             optimizer.zero_grad(set_to_none=True)
+        if self._kept:
+            torch._foreach_copy_(self._kept, self._statistics)
         with autocast(self.device, self.precision):
-            logits = self.network(images)  # (B, classes)
+            logits = self.forward(images)  # (B, classes)
         logits = logits.float()
         loss = F.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
-        self.scaler.scale(loss).backward()
+        self.scaler.scale(loss * weight if weight != 1.0 else loss).backward()
+        self._examine(loss.detach())
         for optimizer in self.optimizers:
             self.scaler.step(optimizer)
         self.scaler.update()
-        return loss.detach(), (logits.detach().argmax(1) == labels).sum()
+        return loss.detach(), right_answers(logits.detach(), labels)
+
+    def _examine(self, loss: Tensor) -> None:
+        """Let nothing that is not finite through, without waiting for the device."""
+        sound = torch.isfinite(loss)
+        if (
+            not self.scaler.is_enabled()
+        ):  # it expects infinite gradients at times, and skips them itself
+            grads = [weight.grad for weight in self.network.parameters() if weight.grad is not None]
+            sound = sound & torch.isfinite(torch.stack(torch._foreach_norm(grads))).all()
+        self.healthy = self.healthy * sound
+        for now, before in zip(self._statistics, self._kept, strict=True):
+            now.copy_(torch.where(self.healthy.bool(), now, before))
+        if not self.scaler.is_enabled():
+            for optimizer in self.optimizers:
+                optimizer.found_inf = 1 - self.healthy
 
     def state_dict(self) -> dict:
         return dict(
@@ -191,6 +231,14 @@ class TrainStep:
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.scaler.load_state_dict(state["scaler"])
+
+
+def right_answers(logits: Tensor, labels: Tensor) -> Tensor:
+    """How many are right, float32 (): of mixed images (labels (B, classes)) the share of the class that was named."""
+    answers = logits.argmax(1)
+    if labels.ndim == 1:
+        return (answers == labels).float().sum()
+    return labels.gather(1, answers[:, None]).sum()
 
 
 def make_network(config: TrainConfig, classes: int) -> BottleneckNet:
