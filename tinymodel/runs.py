@@ -4,6 +4,7 @@
 `predictions.parquet`, `log.txt`, a `lock` held by whoever writes, and a `request` left by whoever wants a pause or stop.
 """
 
+import contextlib
 import io
 import json
 import os
@@ -48,6 +49,7 @@ EPOCH_COLUMNS = (
 )
 ACTIVE = ("running", "paused")
 REQUESTS = ("pause", "stop")
+RESERVE = 1 << 16  # bytes kept free while a run is written, for its status when the disk is full
 REQUIRED = ("name", "created", "status", "config", "model", "classes", "mean", "std")  # of run.json
 
 
@@ -300,6 +302,9 @@ class RunWriter:
                 file.write(",".join(columns) + "\n")
                 file.flush()
             self._files[name] = file
+        self._reserve = self.folder / ".reserve"
+        with contextlib.suppress(OSError):
+            self._reserve.write_bytes(bytes(RESERVE))
         (self.folder / "request").unlink(missing_ok=True)
 
     @classmethod
@@ -380,9 +385,15 @@ class RunWriter:
             file.truncate(length)
             file.seek(0, os.SEEK_END)
 
+    def release_reserve(self) -> None:
+        """On a full disk: make room for the last words."""
+        self._reserve.unlink(missing_ok=True)
+
     def close(self) -> None:
+        self.release_reserve()
         for file in self._files.values():
-            file.close()
+            with contextlib.suppress(OSError):  # rows that found no room: a resume cuts them anyway
+                file.close()
         self._lock.release()
 
 
