@@ -1,5 +1,6 @@
 """What a network says about images it has not learned from, and what it gets wrong."""
 
+import math
 import os
 import tempfile
 import time
@@ -17,6 +18,7 @@ from tinymodel.data.batches import normalize
 from tinymodel.errors import UserError
 from tinymodel.precision import autocast
 from tinymodel.runs import Run
+from tinymodel.scores import accuracy, described, mistakes  # noqa: F401
 
 PREDICTIONS = "predictions.parquet"
 WEIGHTS = ("best.pt", "last.pt", "previous.pt")  # in the order in which `Run.network` takes them
@@ -103,24 +105,47 @@ def _rows(logits: torch.Tensor, truth: torch.Tensor) -> tuple[torch.Tensor, ...]
     )
 
 
+class FlipAveraged(nn.Module):
+    """A network asked twice: about each image and about its mirror image, their probabilities averaged."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, 3, h, w) → the logarithm of the mean probabilities, float32 (B, classes)."""
+        both = torch.stack([self.network(x), self.network(x.flip(3))]).float()
+        return both.log_softmax(2).logsumexp(0) - math.log(2)
+
+
 def evaluate_run(run: Run, report: Callable[[float, str], None] | None = None) -> pd.DataFrame:
     """Predict the validation images of a run with its best weights so far, and keep the result in its folder.
 
     May go on beside the training of the same run: it loads a network of its own.
 
     Raises:
-        UserError: The run has no weights yet, or its dataset is gone or another one.
+        UserError: The run has no weights yet, its dataset is gone or another one, or the classes of its network do not
+            fit those of the images.
     """
     dataset = run_dataset(run)
     version = weights_version(run)
     network = run.network("best").to(memory_format=torch.channels_last)
     info = run.info()
+    labels = run_labels(run, dataset, run.val_indices)
+    outputs = info["model"]["classes"]
+    if outputs != len(run.classes) or (labels < 0).any():
+        known = f"{len(run.classes)} classes are listed in its run.json"
+        raise UserError(
+            f"The checkpoint of the run {run.name!r} does not fit its dataset: the network tells {outputs} classes "
+            f"apart, {known}, and {int((labels < 0).sum())} of its validation images are of none of them. "
+            "Choose another run, or train again on this dataset."
+        )
     on_cpu = info.get("device") == "cpu" and info.get("precision") in ("fp32", "bf16")
     predictions = evaluate(
         network,
         dataset.images,
         run.val_indices,
-        run_labels(run, dataset, run.val_indices),
+        labels,
         run.mean,
         run.std,
         precision=info["precision"] if on_cpu else "fp32",  # what suited a GPU may crawl here
@@ -175,7 +200,10 @@ def weights_file(run: Run) -> Path | None:
 def weights_version(run: Run) -> int:
     """A number that changes when the run's best weights do; 0 while there are none."""
     file = weights_file(run)
-    return file.stat().st_mtime_ns if file else 0
+    try:
+        return file.stat().st_mtime_ns if file else 0
+    except FileNotFoundError:  # the run was deleted this moment
+        return 0
 
 
 def predictions_are_current(run: Run) -> bool:
@@ -186,6 +214,20 @@ def predictions_are_current(run: Run) -> bool:
         return weights is None or file.stat().st_mtime + 2 > weights.stat().st_mtime
     except FileNotFoundError:
         return False
+
+
+def current_predictions(run: Run) -> pd.DataFrame | None:
+    """What the run's folder keeps, as `scores.described`; None if it is missing, damaged, out of date, or does not fit."""
+    if not predictions_are_current(run) or (kept := run.predictions()) is None:
+        return None
+    known = range(len(run.classes))
+    try:
+        answers = described(kept)
+        fits = answers[["label", "prediction"]].isin(known).all(axis=None) and len(answers) > 0
+        fits &= set(np.concatenate(answers["top5"].to_list()).tolist()) <= set(known)
+        return answers if fits and {"loss", "true_probability"} <= set(answers) else None
+    except (KeyError, TypeError, ValueError):  # another program's table: it can be made again
+        return None
 
 
 def write_predictions(folder: Path, frame: pd.DataFrame) -> None:
@@ -205,20 +247,3 @@ def write_predictions(folder: Path, frame: pd.DataFrame) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-
-
-def accuracy(predictions: pd.DataFrame) -> float:
-    """The share of right answers (top-1), in [0, 1]; NaN of no images."""
-    return float((predictions["label"] == predictions["prediction"]).mean())
-
-
-def mistakes(
-    predictions: pd.DataFrame, true: int | None = None, predicted: int | None = None
-) -> pd.DataFrame:
-    """The wrong answers, worst first (highest loss); only those of a true and a predicted label, where given."""
-    wrong = predictions[predictions["label"] != predictions["prediction"]]
-    if true is not None:
-        wrong = wrong[wrong["label"] == true]
-    if predicted is not None:
-        wrong = wrong[wrong["prediction"] == predicted]
-    return wrong.sort_values("loss", ascending=False, kind="stable").reset_index(drop=True)

@@ -5,7 +5,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import streamlit as st
@@ -28,37 +28,66 @@ _GRID = st.components.v2.component(
 .clickable .cell:hover img, .cell:focus-visible img, .selected img
   { outline: 3px solid var(--st-primary-color); outline-offset: -3px; }
 .cell:focus-visible { outline: none; }
+.figures { display: flex; gap: 6px; align-items: start; }
+.figures > * { flex: 1 1 0; min-width: 0; }
+.figures img { width: 100%; }
+.place { position: relative; min-width: 0; }
+.tick { position: absolute; top: 6px; left: 6px; width: 30px; height: 30px; border-radius: 50%; cursor: pointer;
+        border: 2px solid #fff; background: rgba(0, 0, 0, 0.45); color: transparent; font: bold 17px/1 sans-serif;
+        padding: 0; box-shadow: 0 0 0 1px rgba(0, 0, 0, 0.35); }
+.tick[aria-pressed=true] { background: var(--st-primary-color); color: #fff; }
+.tick:focus-visible { outline: 3px solid var(--st-primary-color); outline-offset: 1px; }
+.ticked .cell img { opacity: 0.75; }
 """,
     js="""
 export default function ({ data, parentElement, setTriggerValue }) {
+  const make = (tag, className, text) =>
+    Object.assign(document.createElement(tag), { className, textContent: text ?? '' })
+  const figure = (source, caption, hint) => {
+    const image = make('img')
+    image.src = source
+    image.width = image.height = data.side
+    image.style.height = 'auto'
+    image.alt = hint
+    if (!caption) image.title = hint
+    const lines = caption ? caption.split('\\n').map((line) => make('div', 'caption', line)) : []
+    for (const line of lines.slice(1)) line.style.marginTop = 0
+    return [image, ...lines]
+  }
   const grid = parentElement.querySelector('.grid')
   grid.className = `grid ${data.smooth ? '' : 'crisp'} ${data.clickable ? 'clickable' : ''}`
   if (!data.pictures.some((picture) => picture.caption)) grid.classList.add('bare')
-  grid.style.gridTemplateColumns = `repeat(auto-fill, minmax(min(${data.side}px, 45%), 1fr))`
+  const abreast = 1 + Math.max(0, ...data.pictures.map((picture) => picture.beside.length))
+  const width = abreast * data.side + (abreast - 1) * 6
+  grid.style.gridTemplateColumns = `repeat(auto-fill, minmax(min(${width}px, ${abreast > 1 ? 100 : 45}%), 1fr))`
   grid.replaceChildren(...data.pictures.map((picture, index) => {
-    const cell = document.createElement(data.clickable ? (picture.link ? 'a' : 'button') : 'div')
-    cell.className = 'cell' + (index === data.selected ? ' selected' : '')
+    const cell = make(data.clickable ? (picture.link ? 'a' : 'button') : 'div', 'cell')
+    if ([data.selected].flat().includes(index)) cell.classList.add('selected')
     if (picture.link) cell.href = picture.link
-    const image = document.createElement('img')
-    image.src = picture.source
-    image.width = image.height = data.side
-    image.style.height = 'auto'
-    image.alt = picture.hint
-    if (!picture.caption) image.title = picture.hint
-    cell.append(image)
-    for (const line of picture.caption ? picture.caption.split('\\n') : []) {
-      const element = document.createElement('div')
-      element.className = 'caption'
-      element.textContent = line
-      if (cell.childElementCount > 1) element.style.marginTop = 0
-      cell.append(element)
-    }
+    const first = figure(picture.source, picture.caption, picture.hint)
+    if (picture.beside.length) {
+      const row = make('div', 'figures')
+      for (const parts of [first, ...picture.beside.map((each) => figure(each.source, each.caption, each.caption))]) {
+        const column = make('div')
+        column.append(...parts)
+        row.append(column)
+      }
+      cell.append(row)
+    } else cell.append(...first)
     if (data.clickable) cell.onclick = (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return  // a new tab follows the link
       event.preventDefault()
       setTriggerValue('clicked', index)
     }
-    return cell
+    if (!data.ticked) return cell
+    const place = make('div', data.ticked[index] ? 'place ticked' : 'place')
+    const tick = make('button', 'tick', '✓')
+    tick.setAttribute('aria-pressed', data.ticked[index])
+    tick.setAttribute('aria-label', `Select: ${picture.hint}`)
+    tick.title = data.ticked[index] ? 'Take it out of the selection' : 'Select it'
+    tick.onclick = () => setTriggerValue('ticked', index)
+    place.append(cell, tick)
+    return place
   }))
 }
 """,
@@ -74,13 +103,16 @@ def grid(
     hints: Sequence[str] | None = None,
     clickable: bool = False,
     links: Sequence[str] | None = None,
-    selected: int | None = None,
+    selected: int | Sequence[int] | None = None,
     smooth: bool = False,
+    beside: Sequence[Sequence[tuple[np.ndarray, str]]] | None = None,
+    ticked: Sequence[bool] | None = None,
+    on_tick: Callable[[int], None] | None = None,
 ) -> int | None:
     """Many pictures in as many columns as fit, with captions that wrap; give it 60 at most.
 
     Signature: `grid(images, captions=None, *, key, side=128, hints=None, clickable=False, links=None,
-    selected=None, smooth=False) -> int | None`.
+    selected=None, smooth=False, beside=None, ticked=None, on_tick=None) -> int | None`.
 
     Args:
         images: uint8 (h, w, 3) each, RGB.
@@ -89,7 +121,10 @@ def grid(
         hints: One each, shown where the pointer rests, and read aloud, instead of captions.
         clickable: Whether a click (or Enter) reruns the page and returns which picture it was.
         links: Addresses, one each, that a clickable picture opens in a new tab with Ctrl or the middle button.
-        selected: The picture to frame.
+        selected: The picture to frame, or several.
+        beside: Of each, further pictures to its right with their captions, such as heat maps.
+        ticked: Which ones have a tick in their corner; without it there are no ticks.
+        on_tick: Called with the index of a picture whose tick was clicked, before the page runs again.
 
     Returns:
         The index of the picture just clicked, in this one run of the script, else None.
@@ -97,19 +132,36 @@ def grid(
     captions = captions or [""] * len(images)
     links = links or [None] * len(images)
     hints = hints or [caption.replace("\n", ", ") for caption in captions]
+    beside = beside or [()] * len(images)
+
+    def tick() -> None:
+        index = st.session_state[key].ticked
+        if on_tick and index is not None and 0 <= int(index) < len(images):
+            on_tick(int(index))
+
     result = _GRID(
         data=dict(
             pictures=[
-                dict(source=_data_address(image), caption=caption, hint=hint, link=link)
-                for image, caption, hint, link in zip(images, captions, hints, links, strict=True)
+                dict(
+                    source=_data_address(image),
+                    caption=caption,
+                    hint=hint,
+                    link=link,
+                    beside=[dict(source=_data_address(each), caption=text) for each, text in more],
+                )
+                for image, caption, hint, link, more in zip(
+                    images, captions, hints, links, beside, strict=True
+                )
             ],
             side=side,
             clickable=clickable,
             selected=selected,
             smooth=smooth,
+            ticked=None if ticked is None else [bool(each) for each in ticked],
         ),
         key=key,
         on_clicked_change=lambda: None,
+        on_ticked_change=tick,
     )
     clicked = result.clicked
     return int(clicked) if clicked is not None and 0 <= int(clicked) < len(images) else None

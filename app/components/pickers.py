@@ -57,6 +57,9 @@ def choose_run(
     title: str,
     text: str,
     *,
+    label: str = "Run",
+    name: str = "run",
+    without: str = "",
     notes: DeltaGenerator | None = None,
     on_change: Callable[[], None] | None = None,
 ) -> Run:
@@ -64,23 +67,25 @@ def choose_run(
 
     Args:
         title, text: What the page will show, for the invitation.
+        name: In the address.
+        without: The name of a run that is not offered.
         notes: As of `choose`.
     """
-    runs = {run.name: run for run in list_runs()}
+    runs = {run.name: run for run in list_runs() if run.name != without}
     if not runs:
         missing(title, text, page="views/train.py", label="Train a network")
     default = next((name for name, run in runs.items() if run.has_weights), next(iter(runs)))
-    name = choose(
-        "Run",
+    chosen = choose(
+        label,
         {name: _title(run) for name, run in runs.items()},
-        name="run",
+        name=name,
         default=default,
         help="A training run: whose network is studied here. Its best weights so far are used.",
         notes=notes,
         on_change=on_change,
     )
     try:
-        return Run.open(name)
+        return Run.open(chosen)
     except UserError as error:  # deleted this moment, or its run.json is damaged
         show_error(error)
         st.stop()
@@ -126,6 +131,36 @@ def choose_class(
         }
     chosen = choose(label, titles, name=name, help=help, notes=notes, on_change=on_change)
     return next((label for label in labels if classes[label].wnid == chosen), None)
+
+
+def choose_range(
+    label: str,
+    *,
+    name: str,
+    help: str | None = None,
+    notes: DeltaGenerator | None = None,
+    on_change: Callable[[], None] | None = None,
+) -> tuple[float, float]:
+    """A least and a greatest share in [0, 1], as `?name=20-80` says in percent; everything if it says nothing."""
+    text = st.query_params.get(name, "0-100")
+    parts = text.split("-")
+    wanted = tuple(int(part) for part in parts if part.isdecimal() and len(part) < 4)
+    if not (len(wanted) == len(parts) == 2 and wanted[0] <= wanted[1] <= 100):
+        (notes or st).warning(
+            plain(f"{label}: {text[:60]!r} is no range such as 20-80; this is everything instead."),
+            icon=":material/help:",
+        )
+        wanted = (0, 100)
+    key = f"choice-{name}"
+    st.session_state[key] = wanted
+
+    def keep() -> None:
+        st.query_params[name] = "{}-{}".format(*st.session_state[key])
+        if on_change:
+            on_change()
+
+    low, high = st.slider(label, 0, 100, key=key, format="%d %%", help=help, on_change=keep)
+    return low / 100, high / 100
 
 
 def choose_page(pages: int) -> int:
