@@ -6,6 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from tinymodel.dropout import GuidedDropout
 from tinymodel.network import BottleneckNet, GhostBatchNorm2d, Residual, block_title
 
 
@@ -96,7 +97,9 @@ def summarize_blocks(network: BottleneckNet, size: int = 64) -> list[BlockSummar
     blocks = network.blocks()
     groups: dict[str, list[LayerSummary]] = {}
     for layer in summarize(network, size):
-        owner = next((name for name in blocks if layer.name.startswith(f"{name}.")), layer.name)
+        # Dropout acts on what the classifier takes: it is drawn as a part of it.
+        last = "classifier" if layer.name == "dropout" else layer.name
+        owner = next((name for name in blocks if layer.name.startswith(f"{name}.")), last)
         groups.setdefault(owner, []).append(layer)
     titles = {"pool": "Global average pool", "classifier": "Classifier"}
     summaries = []
@@ -188,6 +191,8 @@ def _kind(module: nn.Module) -> str:
             return "ReLU"
         case nn.AdaptiveAvgPool2d():
             return "global average pool"
+        case GuidedDropout():
+            return "guided dropout"
         case nn.Linear():
             return "linear"
     return type(module).__name__
