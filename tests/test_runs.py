@@ -11,15 +11,8 @@ from conftest import add_epoch, run_info
 
 from tinymodel.config import TrainConfig
 from tinymodel.errors import UserError
-from tinymodel.runs import (
-    Run,
-    RunWriter,
-    TableTail,
-    from_ranges,
-    list_runs,
-    read_table,
-    to_ranges,
-)
+from tinymodel.runs import Run, RunWriter, damaged_runs, list_runs
+from tinymodel.tables import TableTail, from_ranges, read_table, to_ranges
 
 
 @pytest.fixture
@@ -145,6 +138,60 @@ def test_a_damaged_run_is_skipped_in_the_list_and_named_when_opened(writer):
     assert list_runs() == []
     with pytest.raises(UserError, match=r"its run\.json cannot be read"):
         Run.open(writer.run.name)
+
+
+def test_a_renamed_run_is_the_same_run_under_another_name(finished_run):
+    finished_run.folder.joinpath("features").mkdir()
+    before = finished_run.epochs()
+    renamed = finished_run.rename("my-first")
+    assert [run.name for run in list_runs()] == ["my-first"]
+    assert renamed.info()["name"] == "my-first"
+    assert renamed.epochs().equals(before)
+    assert (renamed.folder / "features").is_dir()
+    RunWriter.reopen("my-first").close()  # and it can be gone on with
+    assert renamed.rename("my-first").name == "my-first"
+    with pytest.raises(UserError, match="no run 'small-classroom-1'"):
+        Run.open(finished_run.name)
+
+
+def test_a_name_that_is_taken_or_no_name_is_no_new_name(finished_run, small_dataset):
+    other = RunWriter.create(run_info(small_dataset, TrainConfig(dataset="small")), "other")
+    other.close()
+    with pytest.raises(UserError, match="already a run 'other'"):
+        finished_run.rename("other")
+    with pytest.raises(UserError, match="cannot be the name of a run"):
+        finished_run.rename("../other")
+    assert {run.name for run in list_runs()} == {"other", "small-classroom-1"}
+
+
+def test_a_run_that_trains_keeps_its_name_and_its_folder(writer):
+    for change in (lambda: writer.run.rename("other"), writer.run.delete):
+        with pytest.raises(UserError, match="is being trained; stop it first"):
+            change()
+    assert [run.name for run in list_runs()] == [writer.run.name]
+
+
+def test_a_run_deleted_twice_is_gone_without_a_word(finished_run):
+    finished_run.delete()
+    finished_run.delete()
+    assert [item.name for item in finished_run.folder.parent.iterdir()] == []
+
+
+def test_damaged_runs_are_listed_with_the_reason_and_can_be_deleted(writer, finished_run):
+    newer = dict(finished_run.info(), config={"dataset": "small", "warp": 9})
+    (finished_run.folder / "run.json").write_text(json.dumps(newer))
+    halves = finished_run.folder.parent / "half"
+    halves.mkdir()
+    (halves / "steps.csv").write_text("step\n")
+    (halves.parent / "notes").mkdir()  # not ours
+    (halves.parent / ".removing-1").mkdir()
+    reasons = {run.name: reason for run, reason in damaged_runs()}
+    assert set(reasons) == {"half", finished_run.name}
+    assert "no run.json" in reasons["half"]
+    assert "unknown entries: warp" in reasons[finished_run.name]
+    for run, _ in damaged_runs():
+        run.delete()
+    assert damaged_runs() == []
 
 
 def test_ranges_give_indices_back():

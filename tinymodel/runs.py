@@ -5,7 +5,6 @@
 """
 
 import contextlib
-import io
 import json
 import os
 import shutil
@@ -26,30 +25,14 @@ from tinymodel.config import TrainConfig
 from tinymodel.data.prepared import ClassInfo
 from tinymodel.errors import UserError
 from tinymodel.paths import check_name, runs_folder
+from tinymodel.tables import EPOCH_COLUMNS, STEP_COLUMNS, from_ranges, read_table
+from tinymodel.tables import to_ranges as to_ranges  # what writes run.json finds it here
 
 FORMAT = 1
-STEP_COLUMNS = (
-    "step",
-    "epoch",
-    "lr",
-    "train_loss",
-    "train_accuracy",
-    "seconds",
-    "images_per_second",
-)
-EPOCH_COLUMNS = (
-    "epoch",
-    "lr",
-    "seconds",
-    "train_loss",
-    "train_accuracy",
-    "val_loss",
-    "val_accuracy",
-    "images_per_second",
-)
 ACTIVE = ("running", "paused")
 REQUESTS = ("pause", "stop")
 RESERVE = 1 << 16  # bytes kept free while a run is written, for its status when the disk is full
+WRITTEN = ("steps.csv", "epochs.csv", "best.pt", "last.pt", "previous.pt", "lock")  # by training
 REQUIRED = ("name", "created", "status", "config", "model", "classes", "mean", "std")  # of run.json
 
 
@@ -277,15 +260,63 @@ class Run:
 
     def size(self) -> int:
         """Bytes on disk."""
-        return sum(item.stat().st_size for item in self.folder.iterdir() if item.is_file())
+        total = 0
+        for item in self.folder.rglob("*"):
+            with contextlib.suppress(OSError):  # replaced or deleted this moment
+                total += item.stat().st_size if item.is_file() else 0
+        return total
+
+    def rename(self, name: str) -> "Run":
+        """Give the folder another name, at once or not at all, and return the run under it.
+
+        Raises:
+            UserError: It is being trained, the name is taken or no name for a folder, or the system refuses.
+        """
+        target = self.folder.parent / check_name(name, "run")
+        if name == self.name:
+            return self
+        self._refuse_while_locked()
+        if target.exists() and not target.samefile(self.folder):  # the same: only the case differs
+            raise UserError(f"There is already a run {name!r}. Choose another name.")
+        try:
+            with FileLock(
+                self.folder / "lock", timeout=2
+            ) as lock:  # nobody begins to train it meanwhile
+                if os.name == "nt":  # which renames no folder with an open file in it
+                    lock.release()
+                os.rename(self.folder, target)
+        except Timeout:
+            self._refuse_while_locked()
+        except OSError as error:
+            raise UserError(
+                f"The run {self.name!r} cannot be renamed ({error.strerror or error}). Close what has its files open and "
+                "try again."
+            ) from error
+        run = Run(target)
+        with contextlib.suppress(UserError, OSError):  # the folder's name is the one that counts
+            text = json.dumps(run.info() | {"name": name}, indent=1, ensure_ascii=False)
+            write_atomically(target / "run.json", text)
+        return run
 
     def delete(self) -> None:
-        """Remove the folder. Raises UserError while it is being trained."""
+        """Remove the folder. Raises UserError while it is being trained, or if the system refuses."""
+        self._refuse_while_locked()
+        doomed = Path(tempfile.mkdtemp(prefix=".removing-", dir=self.folder.parent))
+        try:
+            os.replace(self.folder, doomed / self.name)
+        except FileNotFoundError:
+            pass  # somebody else was quicker
+        except OSError as error:
+            raise UserError(
+                f"The run {self.name!r} cannot be deleted ({error.strerror or error}). Close what has its files open and "
+                "try again."
+            ) from error
+        finally:
+            shutil.rmtree(doomed, ignore_errors=True)
+
+    def _refuse_while_locked(self) -> None:
         if self.is_locked():
             raise UserError(f"The run {self.name!r} is being trained; stop it first.")
-        doomed = Path(tempfile.mkdtemp(prefix=".removing-", dir=self.folder.parent))
-        os.replace(self.folder, doomed / self.name)
-        shutil.rmtree(doomed, ignore_errors=True)
 
 
 class RunWriter:
@@ -399,85 +430,43 @@ class RunWriter:
 
 def list_runs() -> list[Run]:
     """Every run whose `run.json` can be read, newest first."""
-    folder = runs_folder()
-    if not folder.is_dir():
-        return []
     runs = []
-    for item in folder.iterdir():
-        if item.name.startswith(".") or not (item / "run.json").is_file():
+    for run in _run_folders():
+        if not (run.folder / "run.json").is_file():
             continue
         try:
-            run = Run(item)
-            runs.append((run.created, item.name, run))
+            runs.append((run.created, run.name, run))
         except (UserError, KeyError, ValueError):
             continue  # another program's folder, or one being deleted
     return [run for _, _, run in sorted(runs, key=lambda entry: entry[:2], reverse=True)]
 
 
-def read_table(file: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """A table of numbers; a torn last line, as a killed process leaves it, is ignored."""
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        content = b""
-    whole = content[: content.rfind(b"\n") + 1]
-    if not whole.strip():
-        return pd.DataFrame({column: pd.Series(dtype=float) for column in columns})
-    try:
-        return pd.read_csv(io.BytesIO(whole))
-    except ValueError as error:  # of which pandas' and Unicode's errors are kinds
-        raise UserError(
-            f"The table {file.name} of the run {file.parent.name!r} is damaged; delete the run's folder, or put back a "
-            "copy of the table."
-        ) from error
-
-
-class TableTail:
-    """Follows a growing table: the rows that came since the last look, without reading the file again."""
-
-    def __init__(self, file: Path):
-        self.file = file
-        self.position = 0
-
-    def read(self) -> tuple[bool, list[list[float]]]:
-        """Returns (reset, rows): `reset` is True if the table became shorter, then `rows` are all it has."""
+def damaged_runs() -> list[tuple[Run, str]]:
+    """Folders of runs that cannot be read, each with the sentence that says why; they can still be deleted."""
+    found = []
+    for run in _run_folders():
+        if run.is_locked():  # one that begins has no run.json for a moment
+            continue
         try:
-            size = self.file.stat().st_size
-            reset = size < self.position
-            if reset:
-                self.position = 0
-            if size == self.position:
-                return reset, []
-            with open(self.file, "rb") as stream:
-                stream.seek(self.position)
-                content = stream.read(size - self.position)
-        except FileNotFoundError:
-            return False, []
-        whole = content[: content.rfind(b"\n") + 1]
-        lines = whole.decode("utf-8", errors="replace").splitlines()
-        if self.position == 0:
-            lines = lines[1:]  # the header
-        self.position += len(whole)
-        rows = []
-        for line in lines:
-            try:
-                rows.append([float(value) for value in line.split(",")])
-            except ValueError:
-                continue
-        return reset, rows
+            if (run.folder / "run.json").is_file():
+                _ = run.created, run.config, run.classes
+            elif any(file in WRITTEN for file in os.listdir(run.folder)):
+                found.append((run, f"The run {run.name!r} has no run.json: it is not whole."))
+        except UserError as error:
+            found.append((run, str(error)))
+        except (KeyError, ValueError, TypeError, AttributeError):
+            sentence = f"The run {run.name!r} is damaged: its run.json makes no sense."
+            found.append((run, sentence))
+        except OSError:
+            continue  # being deleted
+    return sorted(found, key=lambda entry: entry[0].name)
 
 
-def to_ranges(indices: np.ndarray) -> list[list[int]]:
-    """Indices in order as [start, stop) pairs: a few numbers instead of 80,000."""
-    if not len(indices):
+def _run_folders() -> list[Run]:
+    folder = runs_folder()
+    if not folder.is_dir():
         return []
-    breaks = np.flatnonzero(np.diff(indices) != 1) + 1
-    starts, stops = indices[np.r_[0, breaks]], indices[np.r_[breaks - 1, len(indices) - 1]] + 1
-    return [[int(a), int(b)] for a, b in zip(starts, stops, strict=True)]
-
-
-def from_ranges(ranges: list[list[int]]) -> np.ndarray:
-    return np.concatenate([np.arange(a, b) for a, b in ranges] or [np.arange(0)]).astype(np.int64)
+    return [Run(item) for item in folder.iterdir() if item.is_dir() and item.name[0] != "."]
 
 
 def write_atomically(file: Path, text: str) -> None:

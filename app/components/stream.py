@@ -26,7 +26,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from tinymodel.errors import UserError
-from tinymodel.runs import ACTIVE, Run, TableTail, list_runs
+from tinymodel.runs import ACTIVE, Run, list_runs
+from tinymodel.tables import TableTail
 
 log = logging.getLogger(__name__)
 
