@@ -3,7 +3,7 @@
 Everything here reads the table that `tinymodel.evaluation` writes; no network, no images, no torch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -289,3 +289,27 @@ def chance_of_difference(only_first: int, only_second: int) -> float:
         ways += term
         term = term * (total - k) // (k + 1)
     return min(1.0, 2 * ways / 2**total)
+
+
+# For other programs
+
+
+def named(answers: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """The answers with class names instead of labels, plain numbers and a column for each of the top five."""
+    top = pd.DataFrame(answers["top5"].tolist(), index=answers.index)
+    probabilities = pd.DataFrame(answers["top5_probabilities"].tolist(), index=answers.index)
+    table = dict(
+        image=answers["index"],
+        true=answers["label"].map(names.__getitem__),
+        predicted=answers["prediction"].map(names.__getitem__),
+        right=answers["right"],
+        confidence=answers["confidence"],
+        true_probability=answers["true_probability"],
+        margin=answers["margin"],
+        loss=answers["loss"],
+        place_of_true=answers["place"],
+    )
+    for place in range(top.shape[1]):
+        table[f"top{place + 1}"] = top[place].map(names.__getitem__)
+        table[f"top{place + 1}_probability"] = probabilities[place]
+    return pd.DataFrame(table)

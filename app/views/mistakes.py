@@ -1,94 +1,138 @@
-"""Mistakes: every wrong answer of a run, worst first."""
+"""Mistakes: what a run says about every validation image; to begin with, what it got wrong, worst first."""
 
 from urllib.parse import urlencode
 
+import numpy as np
 import pandas as pd
 import streamlit as st
-from components import gallery
-from components.messages import missing, percent, show_error
-from components.pickers import choose_class, choose_page, choose_run, forget
-from components.work import result_of
+from components import gallery, guess, keyboard, one_answer, selection
+from components.messages import percent, user_errors
+from components.pickers import choose, choose_class, choose_page, choose_range, choose_run, forget
+from components.predictions import describe, images_of, predictions_of, still_training
 
-from tinymodel.errors import UserError
-from tinymodel.evaluation import (
-    accuracy,
-    evaluate_run,
-    mistakes,
-    predictions_are_current,
-    run_dataset,
-    weights_version,
-)
-from tinymodel.runs import ACTIVE, Run
+from tinymodel.runs import Run
+from tinymodel.scores import LUCKY, accuracy, named, select, top5_accuracy
 
 PER_PAGE = 24
+KINDS = {  # in the address → title, the order to begin with, and what to know
+    "mistakes": ("Wrong answers (misclassified)", "loss", ""),
+    "near": (
+        "Near misses",
+        "margin",
+        "Wrong, but the true class was among its five most probable ones (top-5).",
+    ),
+    "suspicious": (
+        "Suspicious labels",
+        "disagreement",
+        "Here the network contradicts the label and is at least as sure as it usually is of that class "
+        "(confident learning, Northcutt et al. 2021). **That does not make the label wrong:** most of these are "
+        "mistakes of a network that is too sure of itself. Only looking at the picture decides.",
+    ),
+    "lucky": (
+        "Lucky hits",
+        "unsure",
+        f"Right, but less than {LUCKY:.0%} sure: a little less luck, and it would have said something else.",
+    ),
+    "right": ("Right answers", "sure", ""),
+    "all": ("All pictures", "shuffled", ""),
+}
+SORTS = {
+    "loss": "Worst first (highest loss)",
+    "sure": "Surest first (highest confidence)",
+    "unsure": "Least sure first (lowest confidence)",
+    "margin": "Closest call first (smallest margin)",
+    "disagreement": "Strongest contradiction of the label first",
+    "shuffled": "Mixed",
+}
 
 
 def main() -> None:
     st.title("Mistakes")
     st.caption(
-        "Images that the network never learned from and named wrongly (misclassified), the worst first. "
-        "Click one to see where the network looked."
+        "Images that the network never learned from, and what it says about them. Click one to see where it looked; "
+        "tick several to compare their heat maps."
     )
     notes = st.container()
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        run = choose_run(
-            "No network yet",
-            "Here you will page through the pictures that a trained network gets wrong, from the most certain blunder "
-            "to the near miss, and see where it looked. First a network must learn something.",
-            notes=notes,
-            on_change=lambda: forget("true", "predicted", "page"),
-        )
-        true_place, predicted_place = st.container(), st.container()
-    predictions = get_predictions(run)
-    wrong = mistakes(predictions)
-    with true_place:
-        true = choose_class(
-            "What it is (true class)",
-            run.classes,
-            name="true",
-            anything="All classes",
-            counts=wrong["label"].value_counts().to_dict(),
-            help="Only mistakes with pictures of this class. In brackets: how many.",
-            notes=notes,
-            on_change=lambda: forget("page"),
-        )
-    with predicted_place:
-        predicted = choose_class(
-            "What it says (predicted class)",
-            run.classes,
-            name="predicted",
-            anything="All classes",
-            counts=mistakes(predictions, true=true)["prediction"].value_counts().to_dict(),
-            help="Only pictures that the network took for this class. In brackets: how many.",
-            notes=notes,
-            on_change=lambda: forget("page"),
-        )
-    show_numbers(run, predictions)
-    show_mistakes(run, mistakes(predictions, true, predicted), filtered=len(wrong) > 0)
+    with user_errors():
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            run = choose_run(
+                "No network yet",
+                "Here you will page through the pictures that a trained network gets wrong, from the most certain "
+                "blunder to the near miss, and see where it looked. First a network must learn something.",
+                notes=notes,
+                on_change=lambda: forget("true", "predicted", "page", "image", "pick", "heat"),
+            )
+            kind = choose(
+                "Show",
+                {name: title for name, (title, _, _) in KINDS.items()},
+                name="show",
+                notes=notes,
+                on_change=lambda: forget("sort", "page"),
+            )
+            sort = choose(
+                "Order",
+                SORTS,
+                name="sort",
+                default=KINDS[kind][1],
+                help="Loss: minus the logarithm of the probability of the true class. Confidence: the probability of "
+                "its answer. Margin: by how much the answer leads over the runner-up.",
+                notes=notes,
+                on_change=lambda: forget("page"),
+            )
+            filters = st.container(horizontal=True, vertical_alignment="bottom")
+        answers = predictions_of(run)
+        chosen = choose_answers(run, answers, kind, sort, filters, notes)
+        show_numbers(run, answers, kind)
+        images = images_of(run)
+        if images is None:
+            show_table(run, chosen)
+        elif hide_names():
+            guess.play(run, answers, chosen, images)
+        else:
+            show_answers(run, answers, chosen, images, notes)
+        download(run, chosen)
 
 
-def get_predictions(run: Run) -> pd.DataFrame:
-    """What the best weights so far say, made now if nobody has; ends the page meanwhile."""
-    if not run.has_weights:
-        missing(
-            "Nothing learned yet",
-            f"The run '{run.name}' has no weights yet: they are saved at the end of its first epoch. "
-            "Then its wrong answers appear here.",
-            page="views/train.py",
-            label="See how far it is",
-        )
-    if predictions_are_current(run) and (kept := run.predictions()) is not None:
-        return kept
-    return result_of(
-        ("evaluate", str(run.folder), weights_version(run)),
-        lambda report: evaluate_run(run, report),
-        label="Asking the network about every validation image",
+def hide_names() -> bool:
+    return st.toggle(
+        "Your guess first",
+        key="guess",
+        bind="query-params",
+        help="Names stay hidden until you have said what you see.",
     )
 
 
-def show_numbers(run: Run, predictions: pd.DataFrame) -> None:
-    total = len(predictions)
-    right = accuracy(predictions)
+def choose_answers(
+    run: Run, answers: pd.DataFrame, kind: str, sort: str, row, notes
+) -> pd.DataFrame:
+    """The answers of this kind, class and confidence, in order. Counts say what a choice would leave."""
+
+    def start() -> None:
+        forget("page")
+
+    def class_of(name: str, label: str, column: str, **kept) -> int | None:
+        return choose_class(
+            label,
+            run.classes,
+            name=name,
+            anything="All classes",
+            counts=select(answers, kind, **kept)[column].value_counts().to_dict(),
+            help="In brackets: how many pictures.",
+            notes=notes,
+            on_change=start,
+        )
+
+    with row:
+        true = class_of("true", "What it is (true class)", "label")
+        predicted = class_of("predicted", "What it says (predicted class)", "prediction", true=true)
+        confidence = choose_range(
+            "How sure it is (confidence)", name="confidence", notes=notes, on_change=start
+        )
+    return select(answers, kind, sort=sort, true=true, predicted=predicted, confidence=confidence)
+
+
+def show_numbers(run: Run, answers: pd.DataFrame, kind: str) -> None:
+    total, right = len(answers), accuracy(answers)
     with st.container(horizontal=True, gap="large"):
         st.metric(
             "Wrong answers",
@@ -102,44 +146,107 @@ def show_numbers(run: Run, predictions: pd.DataFrame) -> None:
             width="content",
             help="The share of validation images whose most probable class is the true one (top-1).",
         )
-    if run.status in ACTIVE:
-        st.caption("Training goes on: these are the answers of the best epoch so far.")
-
-
-def show_mistakes(run: Run, chosen: pd.DataFrame, filtered: bool) -> None:
-    if chosen.empty:
-        if filtered:
-            st.info("No mistake of this kind: choose other classes above.", icon=":material/info:")
-        else:
-            st.success("Not one mistake on the validation images.", icon=":material/celebration:")
-        return
-    pages = -(-len(chosen) // PER_PAGE)
-    page = choose_page(pages)
-    shown = chosen.iloc[(page - 1) * PER_PAGE : page * PER_PAGE]
-    captions = [describe(run, row) for row in shown.itertuples()]
-    try:
-        images = run_dataset(run).images
-    except UserError as error:
-        show_error(f"The pictures cannot be shown. {error}")
-        st.dataframe(
-            dict(mistake=[text.replace("\n", " / ") for text in captions]), hide_index=True
+        st.metric(
+            "Right or near (top-5)",
+            percent(top5_accuracy(answers)),
+            width="content",
+            help="The share of validation images whose true class is among the five most probable ones.",
         )
+    still_training(run)
+    if KINDS[kind][2]:
+        st.info(KINDS[kind][2], icon=":material/lightbulb:")
+
+
+def show_answers(
+    run: Run, answers: pd.DataFrame, chosen: pd.DataFrame, images: np.ndarray, notes
+) -> None:
+    picked = selection.read(answers, notes)
+    selection.show_bar(picked)
+    if picked and st.query_params.get("heat"):
+        selection.show_heat_maps(run, answers, picked, images)
         return
-    queries = [dict(run=run.name, image=index, source="mistakes") for index in shown["index"]]
+    image = read_image(answers, notes)
+    if answers["right"].all() and chosen.empty:
+        st.success("Not one mistake on the validation images.", icon=":material/celebration:")
+    elif chosen.empty:
+        st.info("No picture of this kind: choose something else above.", icon=":material/info:")
+    else:
+        show_page(run, chosen, images, picked, image)
+    if image is not None:
+        one_answer.show(run, answers, chosen, images)
+
+
+def show_page(
+    run: Run, chosen: pd.DataFrame, images: np.ndarray, picked: list[int], image: int | None
+) -> None:
+    pages = -(-len(chosen) // PER_PAGE)
+    places = np.flatnonzero(chosen["index"] == image) if image is not None else []
+    if len(places) and "page" not in st.query_params:  # a link to an image leads to its page
+        st.query_params["page"] = str(places[0] // PER_PAGE + 1)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        page = choose_page(pages)
+        keys(page, pages, len(chosen))
+    shown = chosen.iloc[(page - 1) * PER_PAGE : page * PER_PAGE]
+    rows = shown["index"].tolist()
+    kept = st.query_params.to_dict()
     clicked = gallery.grid(
-        [images[index] for index in shown["index"]],
-        captions,
+        [images[row] for row in rows],
+        [describe(run, answer) for answer in shown.itertuples()],
         key="mistakes",
         clickable=True,
-        links=[f"gradcam?{urlencode(query)}" for query in queries],
+        links=[
+            f"mistakes?{urlencode(kept | dict(run=run.name, page=page, image=row))}" for row in rows
+        ],
+        ticked=[row in picked for row in rows],
+        on_tick=lambda place: selection.toggle(picked, rows[place]),
     )
     if clicked is not None:
-        st.switch_page("views/gradcam.py", query_params=queries[clicked])
+        st.query_params.update(page=str(page), image=str(rows[clicked]))
+        st.rerun()
 
 
-def describe(run: Run, row) -> str:
-    true, predicted = run.classes[row.label].name, run.classes[row.prediction].name
-    return f"true: {true}\nsays: {predicted}, {percent(row.confidence)}"
+def keys(page: int, pages: int, count: int) -> None:
+    def go(other: int) -> None:
+        st.query_params["page"] = str(other)
+
+    actions = {}
+    if page > 1:
+        actions["ArrowLeft"] = lambda: go(page - 1)
+    if page < pages:
+        actions["ArrowRight"] = lambda: go(page + 1)
+    hint = f"{count:,} pictures" + (" · ← and → turn the page" if pages > 1 else "")
+    keyboard.on_keys(actions, hint, key="page-keys")
+
+
+def read_image(answers: pd.DataFrame, notes) -> int | None:
+    """The image of `?image=`, or None."""
+    text = st.query_params.get("image")
+    if text is None:
+        return None
+    if text.isdecimal() and len(text) < 10 and (answers["index"] == int(text)).any():
+        return int(text)
+    notes.warning(
+        f"There is no validation image {text[:40]!r} of this run.", icon=":material/help:"
+    )
+    return None
+
+
+def show_table(run: Run, chosen: pd.DataFrame) -> None:
+    names = [item.name for item in run.classes]
+    st.dataframe(named(chosen, names), hide_index=True)
+
+
+def download(run: Run, chosen: pd.DataFrame) -> None:
+    names = [item.name for item in run.classes]
+    st.download_button(
+        f"Download these {len(chosen):,} answers (CSV)",
+        lambda: named(chosen, names).to_csv(index=False),
+        file_name=f"{run.name}-{st.query_params.get('show', 'mistakes')}.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+        disabled=chosen.empty,
+    )
 
 
 main()
