@@ -1,5 +1,9 @@
-"""Which image to study: of a class, at random, from the mistakes, or one's own. The address names it."""
+"""Which images to study: of a class, at random, from the mistakes, or one's own. The address names them.
 
+`?image=12` is one image, `?images=12,40,7` are several.
+"""
+
+import hashlib
 import random
 from dataclasses import dataclass
 
@@ -8,83 +12,133 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from components import gallery
-from components.messages import show_error
-from components.pickers import choose
+from components.messages import plain
+from components.own_photo import choose_photo
+from components.pickers import choose, forget
 from tinymodel.data import PreparedDataset
-from tinymodel.data.decoding import Unreadable, decode
 from tinymodel.errors import UserError
 from tinymodel.evaluation import mistakes, run_dataset, run_labels
+from tinymodel.explain.photo import Crop, Photo
 from tinymodel.runs import Run
 
 SOURCES = {"class": "By class", "mistakes": "From the mistakes", "upload": "My own picture"}
 THUMBNAILS = 60
+MOST = 48  # images that are studied at once
+MORE = 6  # that one click adds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Subject:
-    """The image that is looked at."""
+    """An image that is looked at."""
 
     pixels: np.ndarray  # uint8 (64, 64, 3)
     name: str  # for the file that is downloaded
+    index: int | None = None  # its row in the dataset, None of one's own picture
     true: int | None = None  # the run's label, None if it has none for it
     true_name: str | None = None  # None of one's own picture
+    photo: Photo | None = None  # one's own picture as a whole
+    crop: Crop | None = None  # the square of it that is looked at
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(np.ascontiguousarray(self.pixels).tobytes()).hexdigest()
 
 
-def choose_subject(run: Run, controls: DeltaGenerator, notes: DeltaGenerator) -> Subject | None:
-    """The image that `?source=` and `?image=` name, or None while there is none yet.
+def choose_subjects(
+    run: Run, controls: DeltaGenerator, notes: DeltaGenerator, *, several: bool = False
+) -> list[Subject]:
+    """The images that the address names; none while one's own picture is still to be chosen.
 
     Args:
         controls: The row that the choices join.
         notes: Where sentences about nonsense in the address go.
+        several: Whether more than one may be chosen.
     """
     try:
         dataset = run_dataset(run)
     except UserError as error:
         st.info(
-            f"{error} Until then you can look at a picture of your own.", icon=":material/info:"
+            plain(f"{error} Until then you can look at a picture of your own."),
+            icon=":material/info:",
         )
-        return upload()
+        return own_picture()
     with controls:
         source = choose("Picture", SOURCES, name="source", as_row=True, notes=notes)
     if source == "upload":
-        return upload()
+        return own_picture()
     index = current_image(run, dataset, notes)
+    chosen = current_images(run, dataset, notes) or [index] if several else [index]
     with controls:
         if source == "class":
             choose_image_class(run, dataset, index)
-        st.button(
-            "Any picture",
-            icon=":material/casino:",
-            help="A validation image at random",
-            on_click=lambda: st.query_params.update(
-                source="class", image=str(random.choice(run.val_indices))
-            ),
-        )
+        offer_random(run, chosen) if several else offer_another(run)
     rows = candidates(run, dataset, source, index)
     if len(rows):
-        pick(dataset, rows, index)
-    true = int(run_labels(run, dataset, np.array([index]))[0])
-    name = dataset.classes[dataset.samples["label"].iloc[index]].name
-    return Subject(dataset.images[index], str(index), true if true >= 0 else None, name)
+        pick(dataset, rows, chosen, several)
+    return [subject_of(run, dataset, row) for row in chosen]
+
+
+def subject_of(run: Run, dataset: PreparedDataset, row: int) -> Subject:
+    """One image of the dataset."""
+    true = int(run_labels(run, dataset, np.array([row]))[0])
+    name = dataset.classes[dataset.samples["label"].iloc[row]].name
+    return Subject(dataset.images[row], str(row), row, true if true >= 0 else None, name)
+
+
+def own_picture() -> list[Subject]:
+    chosen = choose_photo()
+    if chosen is None:
+        return []
+    photo, crop = chosen
+    return [Subject(photo.seen(crop), "my-picture", photo=photo, crop=crop)]
 
 
 def current_image(run: Run, dataset: PreparedDataset, notes: DeltaGenerator) -> int:
     """The row that `?image=` names, else the first validation image."""
     wanted = st.query_params.get("image")
-    if (
-        wanted is not None
-        and wanted.isdecimal()
-        and len(wanted) < 10
-        and int(wanted) < len(dataset.images)
-    ):
-        return int(wanted)
+    row = _row(wanted or "", dataset)
+    if row is not None:
+        return row
     first = int(run.val_indices[0])
     if wanted is not None:
         notes.warning(
-            f"There is no image {wanted[:40]!r} in the dataset {dataset.name!r}; this is image {first}.",
+            plain(
+                f"There is no image {wanted[:40]!r} in the dataset {dataset.name!r}; this is image {first}."
+            ),
             icon=":material/help:",
         )
     return first
+
+
+def current_images(run: Run, dataset: PreparedDataset, notes: DeltaGenerator) -> list[int]:
+    """The rows that `?images=` names, each once and at most `MOST`."""
+    wanted = [text for text in st.query_params.get("images", "").split(",") if text.strip()]
+    rows = [_row(text.strip(), dataset) for text in wanted]
+    if None in rows:
+        text = wanted[rows.index(None)][:40]
+        notes.warning(
+            plain(f"There is no image {text!r} in the dataset {dataset.name!r}; it is left out."),
+            icon=":material/help:",
+        )
+    found = list(dict.fromkeys(row for row in rows if row is not None))
+    if len(found) > MOST:
+        notes.warning(
+            f"These are the first {MOST} of {len(found)} images: more do not fit.",
+            icon=":material/help:",
+        )
+    return found[:MOST]
+
+
+def _row(text: str, dataset: PreparedDataset) -> int | None:
+    if text.isdecimal() and len(text) < 10 and int(text) < len(dataset.images):
+        return int(text)
+    return None
+
+
+def keep_images(rows: list[int]) -> None:
+    """Put these into the address."""
+    st.query_params["images"] = ",".join(map(str, rows))
+    forget("page")
 
 
 def choose_image_class(run: Run, dataset: PreparedDataset, index: int) -> None:
@@ -101,6 +155,36 @@ def choose_image_class(run: Run, dataset: PreparedDataset, index: int) -> None:
     other = {-1: "another class"} if st.session_state["image-class"] not in names else {}
     names = other | dict(sorted(names.items(), key=lambda item: item[1].lower()))
     st.selectbox("Class", list(names), format_func=names.get, key="image-class", on_change=go)
+
+
+def offer_another(run: Run) -> None:
+    st.button(
+        "Any picture",
+        icon=":material/casino:",
+        help="A validation image at random",
+        on_click=lambda: st.query_params.update(
+            source="class", image=str(random.choice(run.val_indices))
+        ),
+    )
+
+
+def offer_random(run: Run, chosen: list[int]) -> None:
+    """Buttons: more images by chance, and back to one."""
+    others = [int(row) for row in set(run.val_indices.tolist()) - set(chosen)]
+    count = min(MORE, len(others), MOST - len(chosen))
+    st.button(
+        f"Add {MORE} by chance",
+        icon=":material/casino:",
+        help="Validation images at random, beside those that are chosen",
+        disabled=count < 1,
+        on_click=lambda: keep_images([*chosen, *random.sample(others, count)]),
+    )
+    st.button(
+        "Only the first",
+        icon=":material/filter_1:",
+        disabled=len(chosen) < 2,
+        on_click=lambda: keep_images(chosen[:1]),
+    )
 
 
 def candidates(run: Run, dataset: PreparedDataset, source: str, index: int) -> np.ndarray:
@@ -120,10 +204,14 @@ def candidates(run: Run, dataset: PreparedDataset, source: str, index: int) -> n
     return mistakes(predictions)["index"].to_numpy()[:THUMBNAILS]
 
 
-def pick(dataset: PreparedDataset, rows: np.ndarray, index: int) -> None:
-    """A strip of small pictures; a click looks at that one."""
-    chosen = np.flatnonzero(rows == index)
+def pick(dataset: PreparedDataset, rows: np.ndarray, chosen: list[int], several: bool) -> None:
+    """A strip of small pictures; a click looks at that one, or with `several` adds it or takes it away."""
+    framed = [place for place, row in enumerate(rows.tolist()) if row in set(chosen)]
     names = [dataset.classes[label].name for label in dataset.samples["label"].iloc[rows]]
+    if several:
+        st.caption(
+            f"{len(chosen)} chosen, {MOST} at most: a click adds a picture or takes it away."
+        )
     with st.container(height=128 if len(rows) > 12 else "content", border=False, key="strip"):
         clicked = gallery.grid(
             dataset.images[rows],
@@ -131,23 +219,15 @@ def pick(dataset: PreparedDataset, rows: np.ndarray, index: int) -> None:
             key="thumbnails",
             side=64,
             clickable=True,
-            selected=int(chosen[0]) if len(chosen) else None,
+            selected=framed if several else (framed[0] if framed else None),
         )
-    if clicked is not None and rows[clicked] != index:
-        st.query_params["image"] = str(rows[clicked])
+    if clicked is None:
+        return
+    row = int(rows[clicked])
+    if several:
+        rest = [other for other in chosen if other != row]
+        keep_images((rest or chosen) if row in chosen else [*chosen, row][:MOST])
         st.rerun()
-
-
-def upload() -> Subject | None:
-    file = st.file_uploader(
-        "A picture from your device",
-        help="The largest square in its middle is shrunk to 64×64 pixels, like the images the network knows. "
-        "It is not stored: it is gone when you leave.",
-    )
-    if file is None:
-        return None
-    try:
-        return Subject(decode(file.getvalue()), "upload")
-    except Unreadable as reason:
-        show_error(f"The file {file.name!r} {reason}; choose another picture.")
-        return None
+    elif row not in chosen:
+        st.query_params["image"] = str(row)
+        st.rerun()

@@ -129,7 +129,8 @@ def test_ones_own_picture_is_explained_even_without_the_dataset(app, run, gone):
     app.file_uploader[0].upload("cat.png", picture(), "image/png").run()
     assert not app.exception
     assert "The network says: **colour " in texts(app)
-    assert len(shown(app)) == 3
+    assert shown(app)[0] == "The square in 64×64 pixels"
+    assert shown(app)[-1] == "Both together, on your picture"
 
 
 def bomb() -> bytes:

@@ -18,11 +18,13 @@ from tinymodel.explain import render
 from tinymodel.explain.gradcam import (
     LAST_BLOCK,
     METHODS,
+    SLOW_METHODS,
     explain,
+    explain_layers,
     explain_run,
-    principal_map,
     raw_maps,
 )
+from tinymodel.explain.methods import ALL_METHODS, principal_map
 from tinymodel.network import BottleneckNet
 
 MEAN, STD = (0.48, 0.45, 0.40), (0.28, 0.27, 0.28)
@@ -63,7 +65,7 @@ def corner(row: int, column: int) -> np.ndarray:
     return image
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ALL_METHODS)
 @pytest.mark.parametrize("place", [(0, 0), (7, 0), (2, 5)])
 def test_the_map_is_hot_where_the_decision_is_made(brightness, method, place):
     result = explain(brightness, corner(*place), (0.5,) * 3, (0.25,) * 3, method=method)
@@ -81,7 +83,7 @@ def test_a_map_without_evidence_for_its_class_is_called_blank(brightness, method
     assert not result.heat.any()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ALL_METHODS)
 def test_every_method_runs_on_every_block_at_its_own_size(network, image, method):
     for layer in network.blocks():
         result = explain(network, image, MEAN, STD, layer=layer, method=method)

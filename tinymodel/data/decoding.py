@@ -42,15 +42,38 @@ def decode(data: bytes, *, crop: bool = True) -> np.ndarray:
     Raises:
         Unreadable: It is empty, not an image, broken, too large, or (without `crop`) of another size.
     """
+    with _opened(data) as image:
+        if not crop and image.size != (SIDE, SIDE):
+            raise Unreadable(f"has {image.width}×{image.height} pixels, not {SIDE}×{SIDE}")
+        if crop:
+            image = ImageOps.fit(_upright(image, 2 * SIDE), (SIDE, SIDE), Image.Resampling.LANCZOS)
+        return np.asarray(image if image.mode == "RGB" else _to_rgb(image))
+
+
+def decode_whole(data: bytes, longest: int) -> tuple[np.ndarray, bool]:
+    """One encoded picture as a whole, turned as its EXIF says and shrunk to `longest` pixels a side where it has more.
+
+    Returns:
+        uint8 (h, w, 3), RGB; and whether it is the first of several (an animation).
+
+    Raises:
+        Unreadable: As `decode`.
+    """
+    with _opened(data) as image:
+        several = getattr(image, "n_frames", 1) > 1
+        image = _upright(image, longest)
+        image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+        return np.array(image), several
+
+
+@contextlib.contextmanager
+def _opened(data: bytes) -> Iterator[Image.Image]:
+    """The picture, still packed; whatever goes wrong with it becomes `Unreadable`."""
     if not data:
         raise Unreadable("is empty")
     try:
         with Image.open(io.BytesIO(data)) as image:
-            if not crop and image.size != (SIDE, SIDE):
-                raise Unreadable(f"has {image.width}×{image.height} pixels, not {SIDE}×{SIDE}")
-            if crop:
-                image = _fit(image)
-            return np.asarray(image if image.mode == "RGB" else _to_rgb(image))
+            yield image
     except Unreadable:
         raise
     except UnidentifiedImageError:
@@ -61,16 +84,15 @@ def decode(data: bytes, *, crop: bool = True) -> np.ndarray:
         raise Unreadable(f"is broken ({error or type(error).__name__})") from error
 
 
-def _fit(image: Image.Image) -> Image.Image:
+def _upright(image: Image.Image, side: int) -> Image.Image:
+    """Unpacked as RGB, turned as its EXIF says; a JPEG is unpacked smaller, still `side` pixels a side where it can."""
     megapixels = image.width * image.height / 1e6
     most = MAX_JPEG_PIXELS if image.format == "JPEG" else MAX_PIXELS
-    image.draft(
-        None, (2 * SIDE, 2 * SIDE)
-    )  # a JPEG is unpacked smaller, still twice what is needed
+    image.draft(None, (side, side))
     if megapixels > most / 1e6 or image.width * image.height > MAX_PIXELS:
         raise Unreadable(f"has {megapixels:,.0f} megapixels, which is too many")
     ImageOps.exif_transpose(image, in_place=True)
-    return ImageOps.fit(_to_rgb(image), (SIDE, SIDE), Image.Resampling.LANCZOS)
+    return _to_rgb(image)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -23,20 +23,22 @@ INFERNO = np.array(
     ],
     dtype=np.float32,
 )
+# For and against: Okabe and Ito's blue and vermillion with a light grey between, told apart by everybody.
+DIVERGING = np.array([(0, 114, 178), (242, 242, 242), (213, 94, 0)], dtype=np.float32)
 GAP = 12  # pixels between the pictures of a triptych
 
 
-def scale(heat: np.ndarray) -> np.ndarray:
-    """To [0, 1] by its own maximum; a map without positive values stays zero. float32, same shape."""
+def scale(heat: np.ndarray, top: float | None = None) -> np.ndarray:
+    """To [0, 1] by `top`, or its own maximum; a map without positive values stays zero. float32, same shape."""
     positive = np.maximum(heat, 0).astype(np.float32)
-    top = positive.max()
-    return positive / top if top > 0 else positive
+    top = positive.max() if top is None else top
+    return np.minimum(positive / top, 1) if top > 0 else positive
 
 
-def colour(values: np.ndarray) -> np.ndarray:
-    """Values in [0, 1], (…), as colours of the heat scale: uint8 (…, 3)."""
-    positions = np.linspace(0, 1, len(INFERNO))
-    channels = [np.interp(values, positions, INFERNO[:, c]) for c in range(3)]
+def colour(values: np.ndarray, colours: np.ndarray = INFERNO) -> np.ndarray:
+    """Values in [0, 1], (…), as colours of a scale, by default the heat scale: uint8 (…, 3)."""
+    positions = np.linspace(0, 1, len(colours))
+    channels = [np.interp(values, positions, colours[:, c]) for c in range(3)]
     return np.stack(channels, axis=-1).round().astype(np.uint8)
 
 
@@ -49,20 +51,29 @@ def enlarge(values: np.ndarray, side: int, smooth: bool) -> np.ndarray:
     return np.asarray(Image.fromarray(np.ascontiguousarray(values)).resize((side, side), method))
 
 
-def heat_map(heat: np.ndarray, *, side: int = 512, smooth: bool = False) -> np.ndarray:
-    """A map float32 (h, w) as a picture, uint8 (side, side, 3)."""
-    return colour(enlarge(scale(heat), side, smooth))
+def heat_map(
+    heat: np.ndarray, *, side: int = 512, smooth: bool = False, top: float | None = None
+) -> np.ndarray:
+    """A map float32 (h, w) as a picture, uint8 (side, side, 3); `top` as of `scale`."""
+    return colour(enlarge(scale(heat, top), side, smooth))
 
 
 def overlay(
-    image: np.ndarray, heat: np.ndarray, *, opacity: float, side: int = 512, smooth: bool = False
+    image: np.ndarray,
+    heat: np.ndarray,
+    *,
+    opacity: float,
+    side: int = 512,
+    smooth: bool = False,
+    top: float | None = None,
 ) -> np.ndarray:
     """The heat map over the image.
 
     Args:
-        image: uint8 (64, 64, 3), RGB, never normalised.
+        image: uint8 (n, n, 3), RGB, never normalised.
         heat: float32 (h, w), of any size.
         opacity: Of the heat map, in [0, 1]. A blank map hides nothing.
+        top: As of `scale`.
 
     Returns:
         uint8 (side, side, 3).
@@ -70,8 +81,37 @@ def overlay(
     below = enlarge(image, side, smooth)
     if not (heat > 0).any():
         return below
-    above = heat_map(heat, side=side, smooth=smooth)
+    above = heat_map(heat, side=side, smooth=smooth, top=top)
     return ((1 - opacity) * below + opacity * above.astype(np.float32)).round().astype(np.uint8)
+
+
+def difference_map(
+    difference: np.ndarray,
+    *,
+    image: np.ndarray | None = None,
+    side: int = 512,
+    smooth: bool = False,
+    top: float | None = None,
+) -> np.ndarray:
+    """A signed map: orange where it is positive, blue where it is negative.
+
+    Args:
+        difference: float32 (h, w).
+        image: uint8 (n, n, 3): laid under the map in grey, and seen where the difference is small.
+        top: The size of a difference that gets the full colour; by default the greatest there is.
+
+    Returns:
+        uint8 (side, side, 3).
+    """
+    top = np.abs(difference).max() if top is None else top
+    values = np.clip(difference / top, -1, 1) if top > 0 else np.zeros_like(difference)
+    values = np.clip(enlarge(np.float32(values), side, smooth), -1, 1)
+    colours = colour((values + 1) / 2, DIVERGING)
+    if image is None:
+        return colours
+    grey = np.asarray(Image.fromarray(enlarge(image, side, smooth)).convert("L"), np.float32)
+    strength = np.sqrt(np.abs(values))[..., None]
+    return ((1 - strength) * grey[..., None] + strength * colours).round().astype(np.uint8)
 
 
 def triptych(
