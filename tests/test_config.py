@@ -87,3 +87,4 @@ def test_every_value_of_the_form_has_a_label_a_help_and_bounds_that_hold_its_def
 def test_choices_are_those_of_the_network():
     assert config_module.NORMS == network.NORMS
     assert config_module.CONVOLUTIONS == network.CONVOLUTIONS
+    assert config_module.DROPOUTS == network.DROPOUTS

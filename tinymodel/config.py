@@ -6,11 +6,13 @@ from typing import Any
 
 from tinymodel.errors import UserError
 
-# The first two as in tinymodel.network, which is not imported because it takes a second to (a test compares them).
+# The first three as in tinymodel.network, which is not imported because it takes a second to (a test compares them).
 NORMS = ("batch", "group", "layer", "ghost")
 CONVOLUTIONS = ("plain", "depthwise", "depthwise-separable")
+DROPOUTS = ("none", "guided")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+MEMORY_FORMATS = ("auto", "channels-last", "contiguous")
 OPTIMIZERS = ("sgd", "muon")
 SCHEDULES = ("per-epoch", "per-step")
 CROP_FILLS = ("zero", "reflect")
@@ -112,6 +114,24 @@ class TrainConfig:
         group="network",
         label="Skip connections",
         help="Let each residual block add its input to its output. Without them deep networks learn slower.",
+    )
+
+    dropout: str = option(
+        "none",
+        group="network",
+        label="Silence features (dropout)",
+        help="Guided dropout lets each feature learn how strong it is, and silences strong ones at random, so that the "
+        "weak ones have to learn something too.",
+        choices=DROPOUTS,
+    )
+    dropout_rate: float = option(
+        0.2,
+        group="network",
+        label="How often (dropout rate)",
+        help="The probability that a strong feature is silenced. Used only with guided dropout.",
+        minimum=0.0,
+        maximum=0.9,
+        step=0.05,
     )
 
     # The recipe
@@ -347,6 +367,21 @@ class TrainConfig:
         label="Number format (precision)",
         help="Shorter numbers are faster on some machines and slower on others. Automatic measures it.",
         choices=PRECISIONS,
+    )
+    memory_format: str = option(
+        "auto",
+        group="machine",
+        label="Order of the numbers in memory",
+        help="All channels of a point side by side (channels-last), or map after map (contiguous). The results are the "
+        "same up to rounding; which is faster depends on the machine. Automatic measures it.",
+        choices=MEMORY_FORMATS,
+    )
+    compile: bool = option(
+        False,
+        group="machine",
+        label="Compile the network (torch.compile)",
+        help="On an NVIDIA GPU: a minute or more before the first step, faster steps afterwards. It is measured, and "
+        "left out where nothing is gained. Elsewhere it does nothing.",
     )
     checkpoint_seconds: float = option(
         30.0,

@@ -62,7 +62,8 @@ def test_one_click_makes_the_sample_and_trains_on_it(app, monkeypatch, folders):
         return conftest.write_small_dataset(name)
 
     monkeypatch.setattr("tinymodel.data.sample.prepare_sample", prepare)
-    monkeypatch.setattr("tinymodel.training.loop.choose_precision", lambda *_: "fp32")
+    formats = dict(precision="fp32", memory_format="channels-last", compiled=False)
+    monkeypatch.setattr("tinymodel.training.loop.choose_formats", lambda *_: formats)
     app.run()
     app.button[0].click().run()
     assert not app.exception

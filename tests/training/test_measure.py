@@ -3,6 +3,7 @@
 import time
 
 import pytest
+import torch
 
 from tinymodel.config import TrainConfig
 from tinymodel.training import measure
@@ -30,39 +31,84 @@ def test_an_estimate_is_measured_once_and_remembered(config, monkeypatch):
     assert measure.estimate_cached(config.replace(width=8)) is None
 
 
-def slowed(monkeypatch, seconds: dict[str, float], refused: tuple[str, ...] = ()) -> None:
-    """Make training steps take these seconds in each format, and fail in those refused."""
+def slowed(monkeypatch, seconds: dict[str, float], refused=(), busy: float = 1) -> list[str]:
+    """Make training steps take these seconds in each format, or fail; returns the formats of the steps taken.
 
-    def step(config, classes, device, precision, count):
+    `busy` is how many times longer a step takes in the first turn that counts.
+    """
+    taken = []
+
+    def step(config, classes, device, format, count):
         def once(number):
-            if precision in refused:
+            taken.append(str(format))
+            if format.precision in refused:
                 raise RuntimeError("not implemented for this type")
-            time.sleep(seconds[precision] * (20 if number == 1 else 1))  # busy for a moment
+            time.sleep(seconds[str(format)] * (busy if number == 1 else 1))
 
         return once
 
     monkeypatch.setattr(measure, "_training_step", step)
     monkeypatch.setattr(measure, "SECONDS", 0.05)
+    return taken
 
 
-def test_the_fastest_format_is_chosen_and_written_to_the_run(config, monkeypatch):
-    slowed(
-        monkeypatch, dict(fp32=0.002, bf16=0.01, fp16=0.02)
-    )  # a machine without bf16 instructions
+NO_BF16 = {  # a machine without bf16 instructions
+    "fp32 channels-last": 0.002,
+    "fp32 contiguous": 0.003,
+    "bf16 channels-last": 0.01,
+    "bf16 contiguous": 0.02,
+}
+
+
+def test_the_fastest_formats_are_chosen_and_written_to_the_run(config, monkeypatch):
+    slowed(monkeypatch, NO_BF16)
     training = Training.create(config)
+    assert training.run.info()["memory_format"] == "auto"
     training.train()
-    assert training.run.info()["precision"] == "fp32"
+    info = training.run.info()
+    assert (info["precision"], info["memory_format"]) == ("fp32", "channels-last")
+    assert training.learner.network.first.conv2.weight.is_contiguous(
+        memory_format=torch.channels_last
+    )
+
+    slowed(monkeypatch, NO_BF16 | {"fp32 contiguous": 0.001})
+    training = Training.create(config.replace(batch_size=9))
+    training.train()
+    info = training.run.info()
+    assert (info["precision"], info["memory_format"]) == ("fp32", "contiguous")
+    assert training.learner.network.first.conv2.weight.is_contiguous()
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_whichever_format_is_fastest_is_chosen(config, monkeypatch, number):
+    fastest = list(NO_BF16)[number]
+    slowed(monkeypatch, dict.fromkeys(NO_BF16, 0.004) | {fastest: 0.002})
+    speed = measure.measure(config, 3)
+    assert f"{speed.precision} {speed.memory_format}" == fastest
+    assert set(speed.tried) == set(NO_BF16)
+
+
+def test_formats_that_are_as_fast_give_way_to_the_more_exact(config, monkeypatch):
+    slowed(monkeypatch, dict.fromkeys(NO_BF16, 0.004) | {"bf16 channels-last": 0.0039})
+    assert measure.choose_formats(config, 3)["precision"] == "fp32"
 
 
 def test_a_moment_in_which_the_machine_is_busy_does_not_decide(config, monkeypatch):
-    slowed(monkeypatch, dict(fp32=0.01, bf16=0.002, fp16=0.02))
+    slowed(monkeypatch, dict.fromkeys(NO_BF16, 0.01) | {"bf16 channels-last": 0.002}, busy=20)
     speed = measure.measure(config, 3)
     assert speed.precision == "bf16"
-    assert speed.tried["bf16"] > 8 / 0.01
+    assert speed.tried["bf16 channels-last"] > 8 / 0.01
+
+
+def test_a_format_that_stays_far_behind_is_not_tried_on(config, monkeypatch):
+    taken = slowed(monkeypatch, NO_BF16 | {"bf16 contiguous": 0.01})
+    measure.measure(config, 3)
+    assert taken.count("bf16 contiguous") == 3
+    assert taken.count("fp32 channels-last") > 3
 
 
 def test_a_format_the_device_cannot_do_is_left_out(config, monkeypatch):
-    slowed(monkeypatch, dict(fp32=0.002), refused=("bf16", "fp16"))
+    slowed(monkeypatch, NO_BF16, refused=("bf16", "fp16"))
     assert measure.estimate(config).precision == "fp32"
     slowed(monkeypatch, {}, refused=("fp32", "bf16", "fp16"))
     with pytest.raises(RuntimeError, match="not implemented"):
@@ -70,7 +116,7 @@ def test_a_format_the_device_cannot_do_is_left_out(config, monkeypatch):
 
 
 def test_a_stop_is_obeyed_while_measuring(config, monkeypatch):
-    slowed(monkeypatch, dict(fp32=0.01, bf16=0.01))
+    slowed(monkeypatch, dict.fromkeys(NO_BF16, 0.01))
     training = Training.create(config)
     training.run.request("stop")
     monkeypatch.setattr(measure, "_remember", lambda *_: pytest.fail("it measured to the end"))
@@ -79,6 +125,55 @@ def test_a_stop_is_obeyed_while_measuring(config, monkeypatch):
     Training.resume(training.run.name).writer.close()
 
 
-def test_a_format_that_was_asked_for_is_the_only_one_measured(config, monkeypatch):
+@pytest.mark.parametrize(
+    ("wanted", "tried"),
+    [
+        (dict(precision="bf16"), {"bf16 channels-last", "bf16 contiguous"}),
+        (dict(memory_format="contiguous"), {"fp32 contiguous", "bf16 contiguous"}),
+        (dict(precision="fp32", memory_format="contiguous"), {"fp32 contiguous"}),
+    ],
+)
+def test_what_was_asked_for_is_not_a_matter_of_measuring(config, monkeypatch, wanted, tried):
+    slowed(monkeypatch, NO_BF16)
+    config = config.replace(**wanted)
+    found = measure.estimate(config)
+    assert set(measure.recall(config).tried) == tried
+    assert all(getattr(found, name) == value for name, value in wanted.items())
+
+
+def test_a_run_that_was_told_both_measures_nothing(config, monkeypatch):
+    monkeypatch.setattr("tinymodel.training.loop.choose_formats", None)
+    training = Training.create(config.replace(precision="bf16", memory_format="contiguous"))
+    training.train()
+    assert training.run.info()["memory_format"] == "contiguous"
+    assert training.run.status == "finished"
+
+
+def test_real_steps_are_timed_in_every_format(config, monkeypatch):
     monkeypatch.setattr(measure, "SECONDS", 0.05)
-    assert measure.estimate(config.replace(precision="bf16")).precision == "bf16"
+    speed = measure.measure(config, 3)
+    assert set(speed.tried) == set(NO_BF16)
+    assert min(speed.tried.values()) > 0
+
+
+def test_a_compiled_network_is_tried_on_cuda_and_taken_only_if_it_is_faster(config, monkeypatch):
+    monkeypatch.setattr(measure, "find_device", lambda wanted: "cuda")
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "simulated")
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(measure, "_forward_pass", lambda *_: lambda number: None)
+    plain = {
+        f"{precision} {layout}": 0.01
+        for precision in ("fp32", "bf16", "fp16")
+        for layout in ("channels-last", "contiguous")
+    } | {"fp16 channels-last": 0.004}
+
+    def chosen(seconds, **changes):
+        taken = slowed(monkeypatch, plain | {"fp16 channels-last compiled": seconds})
+        speed = measure.measure(config.replace(**changes), 3)
+        assert speed.precision == "fp16"
+        assert any("compiled" in name for name in taken) is bool(changes)
+        return speed.compiled
+
+    assert chosen(0.002, compile=True)
+    assert not chosen(0.006, compile=True)
+    assert not chosen(0.002)

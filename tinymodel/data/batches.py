@@ -27,9 +27,9 @@ def order(seed: int, epoch: int, count: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(count)
 
 
-def generator(seed: int, epoch: int, step: int) -> torch.Generator:
-    """The random draws of one batch, on the CPU whatever the device: the same augmentation everywhere."""
-    state = np.random.SeedSequence([seed, epoch, step]).generate_state(1, np.uint64)[0]
+def generator(*key: int) -> torch.Generator:
+    """The random draws of one batch by (seed, epoch, step …), on the CPU whatever the device: the same everywhere."""
+    state = np.random.SeedSequence(key).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state) >> 1)
 
 

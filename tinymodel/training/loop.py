@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tinymodel import checkpoint
 from tinymodel.config import TrainConfig
 from tinymodel.data import open_dataset
-from tinymodel.data.batches import IMAGENET_MEAN, IMAGENET_STD, TrainBatches
+from tinymodel.data.batches import IMAGENET_MEAN, IMAGENET_STD, TrainBatches, generator
 from tinymodel.errors import UserError
 from tinymodel.evaluation import FlipAveraged, evaluate, write_predictions
 from tinymodel.runs import Run, RunWriter, describe_classes, to_ranges
@@ -23,7 +23,7 @@ from tinymodel.scores import accuracy
 from tinymodel.training.clock import ActiveClock
 from tinymodel.training.distributed import Team, join
 from tinymodel.training.failures import record_failure
-from tinymodel.training.measure import choose_precision
+from tinymodel.training.measure import Format, choose_formats
 from tinymodel.training.recipe import TrainStep, find_device, make_network, schedule
 
 log = logging.getLogger(__name__)
@@ -162,18 +162,25 @@ class Training:
     def _prepare(self) -> None:
         config, info, team = self.config, self.info, self.team
         team.take_device()
-        self.precision = config.precision if config.precision != "auto" else info["precision"]
-        if self.precision == "auto":
+        # Runs that were begun before there was a choice go on as they were.
+        former = dict(memory_format="channels-last", compiled=False)
+        formats = {name: info.get(name, former.get(name)) for name in Format._fields}
+        if "auto" in formats.values():
             self._update(message="Measuring which number format is fastest here")
             heed = self._stop_while_measuring if team.world == 1 else None
-            self.precision = team.lead(lambda: choose_precision(config, len(info["classes"]), heed))
-            self._update(precision=self.precision, message="")
+            formats = team.lead(lambda: choose_formats(config, len(info["classes"]), heed))
+            self._update(**formats, message="")
+        self.precision = formats["precision"]
         self.batches = TrainBatches(
             self.subset, config, info["mean"], info["std"], self.device, team.rank, team.world
         )
         network = make_network(config, len(info["classes"]))
-        self.learner = TrainStep(network, config, self.device, self.precision)
+        self.learner = TrainStep(
+            network, config, self.device, self.precision, formats["memory_format"]
+        )
         self.learner.forward = team.wrap(self.learner.network)
+        if formats["compiled"]:
+            self.learner.forward = torch.compile(self.learner.forward)
         self.averaged = None
         if config.weight_averaging:
             decay = 1 - 1 / max(1.0, config.weight_averaging * self.batches.steps)
@@ -197,6 +204,8 @@ class Training:
             total = batches.size(self.epoch, self.step)  # over all processes
             share = schedule(config, self.epoch, self.step, batches.steps)
             weight = len(labels) * self.team.world / total
+            if (dropout := self.learner.network.dropout) is not None:
+                dropout.generator = generator(config.seed, self.epoch, self.step, self.team.rank, 3)
             loss, right = self.learner(images, labels, share, weight)
             if self.averaged is not None:
                 self.averaged.update_parameters(self.learner.network)
@@ -412,6 +421,8 @@ def describe(config: TrainConfig, team: Team) -> dict:
         device=team.device,
         processes=team.world,
         precision=config.precision,
+        memory_format=config.memory_format,
+        compiled="auto" if config.compile and team.device == "cuda" else False,
         versions=dict(torch=torch.__version__, python=platform.python_version()),
     )
 

@@ -1,10 +1,11 @@
-"""How fast this machine trains the real network: which number format is fastest, and how long a run will take."""
+"""How fast this machine trains the real network: which formats are fastest, and how long a run will take."""
 
 import json
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -13,12 +14,26 @@ from tinymodel.data import open_dataset
 from tinymodel.data.batches import IMAGENET_MEAN, IMAGENET_STD, augment, generator, normalize
 from tinymodel.data.prepared import SIDE
 from tinymodel.paths import runs_folder
-from tinymodel.precision import autocast
+from tinymodel.precision import MEMORY_FORMATS, autocast
 from tinymodel.runs import write_atomically
 from tinymodel.training.recipe import TrainStep, find_device, make_network
 
-CANDIDATES = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "bf16", "fp16"), "mps": ("fp32", "fp16")}
+PRECISIONS = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "bf16", "fp16"), "mps": ("fp32", "fp16")}
+# On an Apple GPU channels-last convolutions have been wrong without a word (pytorch issue 180984): only if asked for.
+LAYOUTS = {"mps": ("contiguous",)}
 SECONDS = 1.2  # for each candidate
+MARGIN = 1.05  # what a shorter format must gain to be worth its rounding
+
+
+class Format(NamedTuple):
+    """How the network is computed: one candidate."""
+
+    precision: str
+    memory_format: str
+    compiled: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.precision} {self.memory_format}{' compiled' if self.compiled else ''}"
 
 
 @dataclass(frozen=True)
@@ -27,9 +42,11 @@ class Speed:
 
     device: str
     precision: str
+    memory_format: str
+    compiled: bool
     train: float
     forward: float
-    tried: dict[str, float]  # precision → images per second of training
+    tried: dict[str, float]  # 'bf16 channels-last' → images per second of training
 
 
 @dataclass(frozen=True)
@@ -70,38 +87,68 @@ def estimate_cached(config: TrainConfig) -> Estimate | None:
 
 
 def _estimate(config: TrainConfig, speed: Speed, train: int, val: int) -> Estimate:
-    seconds = config.epochs * (train / speed.train + val / speed.forward)
-    return Estimate(seconds, speed.train, speed.precision, "channels-last", speed.device)
+    # Smaller images take less, by their area.
+    areas = [(config.image_side(epoch) / SIDE) ** 2 for epoch in range(config.epochs)]
+    seconds = sum(areas) * train / speed.train + config.epochs * val / speed.forward
+    return Estimate(seconds, speed.train, speed.precision, speed.memory_format, speed.device)
 
 
-def choose_precision(
+def choose_formats(
     config: TrainConfig, classes: int, report: Callable[[float, str], None] | None = None
-) -> str:
-    """The fastest number format for this configuration here, measured once and remembered."""
-    return (recall(config) or measure(config, classes, report)).precision
+) -> dict[str, str | bool]:
+    """The fastest `precision`, `memory_format` and whether it is `compiled`, of those that the configuration allows.
+
+    Measured once and remembered.
+    """
+    speed = recall(config) or measure(config, classes, report)
+    return {name: getattr(speed, name) for name in Format._fields}
 
 
 def measure(
     config: TrainConfig, classes: int, report: Callable[[float, str], None] | None = None
 ) -> Speed:
-    """Time training steps in every number format (or the one wanted), augmentation and optimiser included."""
+    """Time training steps in every format that is allowed, augmentation and optimiser included."""
     device = find_device(config.device)
     count = config.batch_size
     if device == "cpu":  # a smaller batch says the same, sooner
         count = min(count, max(8, round(64 * (16 / config.width) ** 2)))
-    candidates = CANDIDATES[device] if config.precision == "auto" else (config.precision,)
-    steps = {name: _training_step(config, classes, device, name, count) for name in candidates}
-    tried = {name: count / seconds for name, seconds in _fastest(steps, device, report).items()}
-    precision = max(tried, key=tried.__getitem__)
-    forward = {"forward": _forward_pass(config, classes, device, precision, count)}
-    forward_speed = count / _fastest(forward, device, report)["forward"]
-    speed = Speed(device, precision, tried[precision], forward_speed, tried)
+
+    def images_per_second(step, formats: Iterable[Format]) -> dict[Format, float]:
+        candidates = {item: step(config, classes, device, item, count) for item in formats}
+        return {item: count / taken for item, taken in _fastest(candidates, device, report).items()}
+
+    tried = images_per_second(_training_step, _candidates(config, device))
+    chosen = _best(tried)
+    if config.compile and device == "cuda":
+        compiled = chosen._replace(compiled=True)
+        tried |= images_per_second(_training_step, [chosen, compiled])
+        chosen = _best({item: tried[item] for item in (chosen, compiled) if item in tried})
+    forward = images_per_second(_forward_pass, [chosen])[chosen]
+    names = {str(item): value for item, value in tried.items()}
+    speed = Speed(device, *chosen, tried[chosen], forward, names)
     _remember(config, speed)
     return speed
 
 
-def _training_step(config, classes, device, precision, count) -> Callable[[int], None]:
-    step = TrainStep(make_network(config, classes), config, device, precision)
+def _candidates(config: TrainConfig, device: str) -> list[Format]:
+    """In the order in which they are preferred: the more exact first."""
+    wanted = config.precision, config.memory_format
+    precisions = PRECISIONS[device] if wanted[0] == "auto" else wanted[:1]
+    layouts = LAYOUTS.get(device, tuple(MEMORY_FORMATS)) if wanted[1] == "auto" else wanted[1:]
+    return [Format(precision, layout) for precision in precisions for layout in layouts]
+
+
+def _best(tried: dict[Format, float]) -> Format:
+    """The fastest, or one before it that is as fast within the noise."""
+    fastest = max(tried.values())
+    return next(item for item, value in tried.items() if value * MARGIN >= fastest)
+
+
+def _training_step(config, classes, device, format, count) -> Callable[[int], None]:
+    network = make_network(config, classes)
+    step = TrainStep(network, config, device, format.precision, format.memory_format)
+    if format.compiled:
+        step.forward = torch.compile(step.forward)
     images, labels = _pictures(device, count), (torch.arange(count) % classes).to(device)
 
     def once(number: int) -> None:
@@ -111,12 +158,13 @@ def _training_step(config, classes, device, precision, count) -> Callable[[int],
     return once
 
 
-def _forward_pass(config, classes, device, precision, count) -> Callable[[int], None]:
-    network = make_network(config, classes).to(device, memory_format=torch.channels_last).eval()
+def _forward_pass(config, classes, device, format, count) -> Callable[[int], None]:
+    layout = MEMORY_FORMATS[format.memory_format]
+    network = make_network(config, classes).to(device, memory_format=layout).eval()
     images = _pictures(device, count)
 
     def once(number: int) -> None:
-        with torch.inference_mode(), autocast(device, precision):
+        with torch.inference_mode(), autocast(device, format.precision):
             network(normalize(images, IMAGENET_MEAN, IMAGENET_STD))
 
     return once
@@ -127,26 +175,28 @@ def _pictures(device: str, count: int) -> torch.Tensor:
 
 
 def _fastest(
-    candidates: dict[str, Callable[[int], None]],
+    candidates: dict[Format, Callable[[int], None]],
     device: str,
     report: Callable[[float, str], None] | None,
-) -> dict[str, float]:
+) -> dict[Format, float]:
     """Seconds of one call of each candidate: the shortest of several, taken in turns.
 
     In turns and the shortest, because a machine that is busy for a moment must not decide what is remembered for ever.
-    A candidate that the device cannot do is left out; if none is left, its error is raised.
+    A candidate that the device cannot do is left out; if none is left, its error is raised. One that stays far behind
+    is not called again.
     """
     wait = {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}.get(device, lambda: None)
-    times: dict[str, list[float]] = {}
+    times: dict[Format, list[float]] = {}
     failures: list[Exception] = []
+    behind: set[Format] = set()
     began = time.perf_counter()
     for turn in range(20):
-        for name, once in candidates.items():
-            if turn and name not in times:
+        for item, once in candidates.items():
+            if item in behind or (turn and item not in times):
                 continue
             if report:
                 done = (time.perf_counter() - began) / (SECONDS * len(candidates))
-                report(min(1.0, done), f"Measuring {name} on this machine's {device.upper()}")
+                report(min(1.0, done), f"Measuring {item} on this machine's {device.upper()}")
             try:
                 wait()
                 before = time.perf_counter()
@@ -154,15 +204,20 @@ def _fastest(
                 wait()
             except (RuntimeError, TypeError) as error:  # this device cannot do that format
                 failures.append(error)
-                times.pop(name, None)
+                times.pop(item, None)
                 continue
-            times.setdefault(name, []).append(time.perf_counter() - before)
+            times.setdefault(item, []).append(time.perf_counter() - before)
         if not times:
             raise failures[0]
         # The first turn warms up; two more at least.
-        if turn >= 2 and time.perf_counter() - began > SECONDS * len(times):
+        if turn < 2:
+            continue
+        shortest = {item: min(taken[1:]) for item, taken in times.items()}
+        limit = min(shortest.values()) * (1 + 3 / turn)  # 2.5 times as long after two turns
+        behind = {item for item, taken in shortest.items() if taken > limit}
+        if time.perf_counter() - began > SECONDS * (len(times) - len(behind)):
             break
-    return {name: min(taken[1:]) for name, taken in times.items()}
+    return shortest
 
 
 def _key(config: TrainConfig) -> str:
@@ -179,6 +234,8 @@ def _key(config: TrainConfig) -> str:
         torch.get_num_threads(),
         torch.__version__,
         config.precision,
+        config.memory_format,
+        config.compile,
         config.batch_size,
     )
     augmentation = (config.affine > 0, config.brightness_contrast > 0)
@@ -197,7 +254,7 @@ def _all() -> dict:
 
 
 def recall(config: TrainConfig) -> Speed | None:
-    """What was measured earlier for this device, network, batch size and number format."""
+    """What was measured earlier for this device, network, batch size and the formats allowed."""
     try:
         return Speed(**_all()[_key(config)])
     except (KeyError, TypeError):

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from tinymodel.config import TrainConfig
 from tinymodel.errors import UserError
 from tinymodel.network import BottleneckNet
-from tinymodel.precision import autocast
+from tinymodel.precision import MEMORY_FORMATS, autocast
 
 MUON_MOMENTUM = 0.6  # as in airbench94_muon; the field notes' probes used it too
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # coefficients of Keller Jordan's quintic iteration
@@ -159,8 +159,16 @@ class TrainStep:
     changes any more: neither weights nor momentum nor the statistics of norm layers. So whoever trains may notice late.
     """
 
-    def __init__(self, network: BottleneckNet, config: TrainConfig, device: str, precision: str):
-        self.network = network.to(device, memory_format=torch.channels_last).train()
+    def __init__(
+        self,
+        network: BottleneckNet,
+        config: TrainConfig,
+        device: str,
+        precision: str,
+        memory_format: str = "channels-last",
+    ):
+        self.layout = MEMORY_FORMATS[memory_format]
+        self.network = network.to(device, memory_format=self.layout).train()
         self.config, self.device, self.precision = config, device, precision
         self.optimizers = make_optimizers(self.network, config)
         self.scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
@@ -180,7 +188,7 @@ class TrainStep:
         """One step at `share` of the peak learning rate.
 
         Args:
-            images: Normalised float32 (B, 3, h, w), channels-last.
+            images: Normalised float32 (B, 3, h, w).
             labels: int64 (B,), or the shares of the classes, float32 (B, classes).
             weight: Of this batch among those of the other processes, whose gradients are averaged.
 
@@ -194,7 +202,7 @@ class TrainStep:
         if self._kept:
             torch._foreach_copy_(self._kept, self._statistics)
         with autocast(self.device, self.precision):
-            logits = self.forward(images)  # (B, classes)
+            logits = self.forward(images.contiguous(memory_format=self.layout))  # (B, classes)
         logits = logits.float()
         loss = F.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
         self.scaler.scale(loss * weight if weight != 1.0 else loss).backward()
@@ -243,6 +251,14 @@ def right_answers(logits: Tensor, labels: Tensor) -> Tensor:
 
 def make_network(config: TrainConfig, classes: int) -> BottleneckNet:
     """A fresh network whose weights depend on the configuration's seed alone."""
-    network = BottleneckNet(classes, config.width, config.norm, config.convolution, config.skip)
+    network = BottleneckNet(
+        classes,
+        config.width,
+        config.norm,
+        config.convolution,
+        config.skip,
+        dropout=config.dropout,
+        dropout_rate=config.dropout_rate,
+    )
     network.initialize(torch.Generator().manual_seed(config.seed))
     return network
