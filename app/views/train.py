@@ -112,7 +112,7 @@ def estimate(config: TrainConfig, may_measure: bool) -> float | None:
     st.metric("How long it will take", about, label_visibility="collapsed")
     st.caption(
         f"Measured here: {known.images_per_second:,.0f} images per second, "
-        f"{known.precision} on {known.device.upper()}."
+        f"{known.precision} {known.memory_format} on {known.device.upper()}."
     )
     if may_measure:
         st.button(
@@ -205,7 +205,7 @@ def watch(run: Run, bar: DeltaGenerator) -> None:
     with st.expander("What this run was told", icon=":material/tune:"):
         told = {key: str(value) for key, value in run.config.to_json().items()}
         info = run.info()
-        told |= {"device": info.get("device", ""), "precision": info.get("precision", "")}
+        told |= {key: info.get(key, "") for key in ("device", "precision", "memory_format")}
         st.dataframe(told, width="stretch")
 
 
