@@ -3,9 +3,13 @@
 import pytest
 import torch
 
+from tinymodel import checkpoint
+from tinymodel.config import TrainConfig
 from tinymodel.dropout import GuidedDropout
 from tinymodel.network import BottleneckNet
 from tinymodel.summary import summarize_blocks
+from tinymodel.training import loop
+from tinymodel.training.loop import Training
 
 WEAK, STRONG = 24, 8
 
@@ -102,3 +106,41 @@ def test_wrong_options_are_refused(options, sentence):
     with pytest.raises(ValueError) as refusal:
         BottleneckNet(**options)
     assert str(refusal.value) == sentence
+
+
+@pytest.mark.usefixtures("small_dataset")
+def test_a_run_with_dropout_goes_on_after_a_stop_as_if_it_had_not_been_stopped(monkeypatch):
+    # Strengths hardly differ after so few steps: let every other feature be strong, so that some are silenced.
+    monkeypatch.setattr(GuidedDropout, "active", lambda self: torch.arange(32) % 2 == 0)
+    config = TrainConfig(
+        dataset="small", width=4, epochs=2, batch_size=8, precision="fp32", dropout="guided"
+    )
+    config = config.replace(memory_format="channels-last", dropout_rate=0.5)
+
+    def trained(name, stop_after=None):
+        training = Training.create(config, name)
+        original = GuidedDropout.forward
+        if stop_after is not None:
+            count = iter(range(100))
+
+            def forward(self, x):
+                if self.training and next(count) == stop_after:
+                    training.run.request("stop")
+                return original(self, x)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(loop, "POLL_SECONDS", 0)
+                patch.setattr(GuidedDropout, "forward", forward)
+                training.train()
+            assert training.run.status == "stopped"
+            torch.rand(7)  # whatever others draw in between
+            training = Training.resume(name)
+        training.train()
+        return checkpoint.load(training.run.folder / "last.pt")["weights"]
+
+    whole, resumed = trained("whole"), trained("stopped", stop_after=6)
+    assert "dropout.strength" in whole
+    for name, value in whole.items():
+        assert torch.equal(value, resumed[name]), name
+    config = config.replace(dropout="none")
+    assert not torch.equal(whole["first.conv1.weight"], trained("without")["first.conv1.weight"])
