@@ -7,7 +7,7 @@ from importlib import import_module
 
 import anyio.to_thread
 import streamlit as st
-from components import stream
+from components import pictures, stream
 
 from tinymodel import jobs
 from tinymodel.training.supervisor import supervisor
@@ -31,4 +31,4 @@ def end() -> None:
     supervisor.shutdown()
 
 
-app = st.App("frame.py", routes=stream.routes, lifespan=lifespan)
+app = st.App("frame.py", routes=[*stream.routes, *pictures.routes], lifespan=lifespan)

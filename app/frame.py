@@ -28,7 +28,9 @@ PAGES = [
         ("network", "Network", "account_tree", "What the network looks like inside."),
         ("train", "Train", "model_training", "Train the network and watch it learn."),
         ("gradcam", "Grad-CAM", "center_focus_strong", "Where the network looks."),
+        ("looks", "Where it looks", "my_location", "Does the heat lie on the thing? Measured."),
         ("mistakes", "Mistakes", "rule", "What the network got wrong (misclassified)."),
+        ("bottleneck", "Bottleneck", "hub", "What each layer knows, and teaching it something new."),
     )
 ]
 

@@ -11,6 +11,7 @@ from tinymodel.representation.features import Study, layer_title
 MOST_POINTS = 5_000
 MOST_TSNE = 2_000  # t-SNE of 5,000 points in eleven layers takes minutes
 FEWEST = 5
+CHUNK = 1_000  # images at a time
 TSNE_INPUTS = 50  # principal components that t-SNE begins with, as its authors advise
 
 Report = Callable[[float, str], None]
@@ -112,19 +113,56 @@ def align(points: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 def neighbours(
-    query: np.ndarray, features: np.ndarray, count: int
+    query: np.ndarray, features: np.ndarray, count: int, centre: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The `count` rows of `features` (n, d) most like `query` (d,): their positions and similarities, best first.
 
-    Similarity is the cosine of the angle between the two after the mean of `features` has been taken off; without
-    that, features that are all positive (after a ReLU) would all look alike.
+    Similarity is the cosine of the angle between the two after `centre`, by default the mean of `features`, has been
+    taken off; without that, features that are all positive (after a ReLU) would all look alike.
     """
-    centre = features.mean(0)
+    centre = features.mean(0) if centre is None else centre
     centred, direction = features - centre, query - centre
     lengths = np.linalg.norm(centred, axis=1) * np.linalg.norm(direction)
     similarity = centred @ direction / np.maximum(lengths, 1e-12)
     best = np.argsort(-similarity, kind="stable")[:count]
     return best, similarity[best]
+
+
+def nearest_images(
+    study: Study, layer: str, query: np.ndarray, among: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """`neighbours` among the images `among` (positions in `study.rows`), a part at a time: pixels of 10,000 take 490 MB."""
+    parts = [among[start : start + CHUNK] for start in range(0, len(among), CHUNK)]
+    centre = sum(study.features(layer, part).sum(0, dtype=np.float64) for part in parts) / len(
+        among
+    )
+    found = [
+        neighbours(query, study.features(layer, part), count, np.float32(centre)) for part in parts
+    ]
+    positions = np.concatenate([part[best] for part, (best, _) in zip(parts, found, strict=True)])
+    similarity = np.concatenate([similarity for _, similarity in found])
+    best = np.argsort(-similarity, kind="stable")[:count]
+    return positions[best], similarity[best]
+
+
+def own_kind_share(
+    study: Study, layer: str, label: int, among: np.ndarray, count: int = 10
+) -> float:
+    """How well a class keeps together: of the `count` nearest neighbours of each of its images among the images
+    `among` (positions in `study.rows`), the share that are of the same class, in [0, 1]."""
+    features = study.features(layer, among)
+    features = features - features.mean(0)
+    features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    own = np.flatnonzero(study.labels[among] == label)
+    similarity = features[own] @ features.T
+    similarity[np.arange(len(own)), own] = -np.inf  # itself
+    count = min(count, len(own) - 1)
+    if count < 1:
+        raise UserError(
+            f"The class {study.classes[label].name!r} has too few images for this; choose another one."
+        )
+    best = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
+    return float((study.labels[among][best] == label).mean())
 
 
 def effective_dimension(features: np.ndarray) -> float:

@@ -1,0 +1,297 @@
+"""Teach it: a new classifier on layer k, from a few pictures a class, and what became of it."""
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from components import gallery, palette
+from components.bottleneck import own_classes
+from components.messages import percent, plain, show_error
+from components.pickers import choose
+from components.work import result_of
+from tinymodel import jobs
+from tinymodel.errors import UserError
+from tinymodel.evaluation import weights_version
+from tinymodel.explain import render
+from tinymodel.network import BLOCKS, DEPTH, block_title
+from tinymodel.representation.features import Study
+from tinymodel.representation.teaching import SHOTS, Lesson, save, teach, try_out
+from tinymodel.runs import Run
+
+SHOWN = 12  # test pictures with their heat maps
+COLOURS = dict(zip(SHOTS, (palette.SKY, palette.ORANGE, palette.GREEN), strict=True))
+DEFAULT_LAYER = "stage3.bottleneck"
+
+
+def show(run: Run, study: Study | None, notes: DeltaGenerator) -> None:
+    st.markdown(
+        "The network stays as it is. Only a new classifier is stacked on layer k: it learns to tell **new classes** apart "
+        "from the numbers that layer gives. Because so little has to be learned, a few pictures are enough."
+    )
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        labels = choose_new_classes(study, notes) if study else []
+        own = own_classes.choose()
+    with right:
+        blocks = BLOCKS[: run.info()["model"].get("depth", DEPTH)]
+        layer = choose(
+            "Stack it on (layer k)",
+            {name: f"{k} · {block_title(name)}" for k, name in enumerate(blocks, 1)},
+            name="layer",
+            default=DEFAULT_LAYER if DEFAULT_LAYER in blocks else blocks[-1],
+            help="The new network ends after this block. Which one is best for classes it has never seen? The probe "
+            "ladder under *Measure it* says.",
+            notes=notes,
+        )
+        shots = int(
+            choose(
+                "Pictures of each class to learn from",
+                {str(count): str(count) for count in SHOTS},
+                name="shots",
+                default="5",
+                as_row=True,
+                notes=notes,
+            )
+        )
+    if len(labels) + len(own) < 2:
+        st.info(
+            "Choose or add two classes or more: telling one apart from nothing is no task.",
+            icon=":material/info:",
+        )
+        return
+    lessons = learn(run, study, layer, labels, own)
+    lesson = lessons[SHOTS.index(shots)]
+    show_learning(lessons, shots)
+    show_answers(run, study, lesson, own)
+    offer_to_keep(run, lesson, own)
+
+
+def choose_new_classes(study: Study, notes: DeltaGenerator) -> list[int]:
+    """Labels of classes that the network has never seen, as `?pick=` says; by default up to five."""
+    unseen = list(study.unseen())
+    if not unseen:
+        st.info(
+            "This run has seen every class of its dataset. Add photographs of your own below, or train a network with "
+            "*Classes kept for later*.",
+            icon=":material/lightbulb:",
+        )
+        st.page_link("views/train.py", label="Train a network", icon=":material/model_training:")
+        return []
+    ids = {study.classes[label].wnid: label for label in unseen}
+    wanted = st.query_params.get("pick")
+    known = [ids[wnid] for wnid in (wanted or "").split(",") if wnid in ids]
+    if wanted and len(known) < len(wanted.split(",")):
+        notes.warning(
+            "Some classes in the address are not among those that this run has never seen; they are left out.",
+            icon=":material/help:",
+        )
+    st.session_state["new-classes"] = unseen[:5] if wanted is None else known
+
+    def keep() -> None:
+        chosen = st.session_state["new-classes"]
+        st.query_params["pick"] = ",".join(study.classes[label].wnid for label in chosen)
+
+    chosen = st.multiselect(
+        "Classes that it has never seen",
+        unseen,
+        format_func=lambda label: study.classes[label].name,
+        key="new-classes",
+        on_change=keep,
+        help="Held out of training: no picture of them was ever shown to the network.",
+    )
+    return sorted(chosen)
+
+
+def learn(
+    run: Run, study: Study | None, layer: str, labels: list[int], own: Mapping[str, np.ndarray]
+) -> list[Lesson]:
+    """A lesson for each number of pictures; the page ends meanwhile. Of photographs no job keeps anything."""
+    pixels = b"".join(name.encode() + images.tobytes() for name, images in own.items())
+    digest = hashlib.sha256(pixels).hexdigest()
+    key = ("lessons", str(run.folder), weights_version(run), layer, tuple(labels), digest)
+    mine = st.session_state.get("my-lessons")
+    if mine and mine[0] == key:
+        return mine[1]
+
+    def work(report) -> list[Lesson]:
+        lessons = []
+        for number, shots in enumerate(SHOTS):
+            part = lambda done, text, number=number: report((number + done) / len(SHOTS), text)  # noqa: E731
+            lessons.append(teach(run, study, layer, labels, own, shots, part))
+        return lessons
+
+    lessons = result_of(key, work, label="Teaching the new classifier", quick=True)
+    if own:
+        st.session_state["my-lessons"] = key, lessons
+        jobs.forget(key)
+    return lessons
+
+
+def show_learning(lessons: list[Lesson], shots: int) -> None:
+    """Accuracy while it learns, a curve for each number of pictures."""
+    st.subheader("Watch it learn", anchor=False)
+    left, right = st.columns([1, 3], gap="large", vertical_alignment="center")
+    lesson = lessons[SHOTS.index(shots)]
+    classes = len(lesson.classes)
+    with left:
+        st.metric(
+            f"Right answers from {shots} {'picture' if shots == 1 else 'pictures'} a class",
+            percent(lesson.accuracy),
+            help="On pictures that neither the network nor its new classifier has ever seen.",
+        )
+        if lesson.accuracy is None:
+            st.caption("There is no picture left to test with: add more of each class.")
+        else:
+            st.caption(f"Guessing among {classes} classes gives {percent(1 / classes)}.")
+            st.caption(f"Tested on {len(lesson.predictions):,} other pictures.")
+        for other in lessons:
+            if other.accuracy is not None and other.shots != shots:
+                st.caption(f"From {other.shots}: {percent(other.accuracy)}")
+    with right:
+        tested = lesson.accuracy is not None
+        column = "val_accuracy" if tested else "train_accuracy"
+        steps = lessons[0].history["step"].tolist()
+        frames = [
+            go.Frame(
+                data=[go.Scatter(x=steps[:end], y=each.history[column][:end]) for each in lessons]
+            )
+            for end in range(1, len(steps) + 1, 2)
+        ]
+        figure = go.Figure(frames=frames)
+        for each in lessons:
+            chosen = each.shots == shots
+            figure.add_scatter(
+                x=each.history["step"],
+                y=each.history[column],
+                name=f"{each.shots} {'picture' if each.shots == 1 else 'pictures'} a class",
+                line=dict(color=COLOURS[each.shots], width=3.5 if chosen else 1.8),
+                hovertemplate="step %{x}: %{y:.1%}<extra></extra>",
+            )
+        figure.add_hline(y=1 / classes, line=dict(color=palette.NEUTRAL, width=1, dash="dash"))
+        palette.layout(figure, height=320, margin=dict(l=8, r=8, t=40, b=8))
+        figure.update_xaxes(title="step of learning", range=[-0.5, steps[-1] + 0.5])
+        figure.update_yaxes(
+            title="right answers" + ("" if tested else " (learned ones)"),
+            tickformat=".0%",
+            range=[0, 1.03],
+        )
+        play = dict(
+            frame=dict(duration=60, redraw=False), transition=dict(duration=0), fromcurrent=False
+        )
+        figure.update_layout(
+            updatemenus=[
+                dict(
+                    type="buttons", x=1, xanchor="right", y=1.02, yanchor="bottom", showactive=False,
+                    pad=dict(t=0, r=0),
+                    buttons=[dict(label="▶ Watch again", method="animate", args=[None, play])],
+                )
+            ]
+        )  # fmt: skip
+        st.plotly_chart(
+            figure, key="learning", config=palette.CHART_CONFIG | dict(displayModeBar=False)
+        )
+
+
+def show_answers(
+    run: Run, study: Study | None, lesson: Lesson, own: Mapping[str, np.ndarray]
+) -> None:
+    """Test pictures with what it says now, and where it looked."""
+    images, truth = some_tests(study, lesson)
+    if not len(images):
+        return
+    st.subheader("What it says now, and where it looks", anchor=False)
+    digest = hashlib.sha256(lesson.probe.weight.tobytes() + images.tobytes()).hexdigest()
+    key = ("answers", str(run.folder), weights_version(run), lesson.layer, digest)
+    mine = st.session_state.get("my-answers")
+    if mine and mine[0] == key:
+        found = mine[1]
+    else:
+        found = result_of(
+            key,
+            lambda report: try_out(lesson, images, report=report),
+            label="Asking the new network where it looks",
+            quick=True,
+        )
+        if own:
+            st.session_state["my-answers"] = key, found
+            jobs.forget(key)
+    names = [item.name for item in lesson.classes]
+    overlays = [
+        render.overlay(image, each.heat, opacity=0.45, side=192, smooth=True)
+        for image, each in zip(images, found, strict=True)
+    ]
+    captions = [
+        f"{'✓' if each.prediction == label else '✗'} true: {names[label]}\n"
+        f"says: {names[each.prediction]}, {percent(float(each.probabilities.max()))}"
+        for each, label in zip(found, truth, strict=True)
+    ]
+    gallery.grid(
+        images,
+        captions,
+        beside=[[(overlay, "")] for overlay in overlays],
+        key="answers",
+        side=128,
+    )
+    st.caption("Bright places spoke for what it says (Grad-CAM at layer k).")
+
+
+def some_tests(study: Study | None, lesson: Lesson) -> tuple[np.ndarray, np.ndarray]:
+    """Up to `SHOWN` test pictures, uint8 (n, 64, 64, 3), of all classes in turn, and their labels."""
+    labels = lesson.test_labels
+    turn = np.zeros(len(labels))
+    for label in set(labels.tolist()):
+        turn[labels == label] = np.arange((labels == label).sum())
+    chosen = np.argsort(turn, kind="stable")[:SHOWN]
+    count = len(lesson.test_rows)
+    images = [
+        study.dataset.images[lesson.test_rows[i]] if i < count else lesson.own_tests[i - count]
+        for i in chosen
+    ]
+    return np.array(images, dtype=np.uint8).reshape(-1, 64, 64, 3), labels[chosen]
+
+
+def offer_to_keep(run: Run, lesson: Lesson, own: Mapping[str, np.ndarray]) -> None:
+    st.subheader("Keep it", anchor=False)
+    text = "As a run of its own, it can be opened on every page: Grad-CAM, Mistakes, and this one."
+    if own:
+        text += (
+            " Of your photographs nothing is kept but what they taught: the weights and the names of the classes. Nor "
+            "are answers to them stored. Remember that photographs of people belong to those people: ask them first."
+        )
+    st.markdown(text)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.text_input(
+            "Name of the run", f"{run.name[:40]}-taught", key="taught-name", max_chars=60, width=360
+        )
+        pressed = st.button("Save as a run", icon=":material/save:", type="primary")
+    if pressed:
+        try:
+            saved = save(lesson, name.strip() or None)
+        except UserError as error:
+            show_error(error)
+            return
+        st.session_state["saved-lesson"] = saved.name
+    saved = st.session_state.get("saved-lesson")
+    if saved and (run.folder.parent / saved / "run.json").is_file():
+        st.success(plain(f"Saved as the run '{saved}'."), icon=":material/check_circle:")
+        query = dict(run=saved)
+        with st.container(horizontal=True):
+            st.page_link(
+                "views/gradcam.py",
+                label="Where does it look?",
+                icon=":material/center_focus_strong:",
+                query_params=query
+                | dict(layer=lesson.layer)
+                | (dict(source="upload") if own else {}),
+            )
+            if len(lesson.test_rows):
+                st.page_link(
+                    "views/mistakes.py",
+                    label="What does it get wrong?",
+                    icon=":material/rule:",
+                    query_params=query,
+                )
