@@ -27,6 +27,7 @@ PAGES = [
         ("data", "Data", "photo_library", "The images the network learns from."),
         ("network", "Network", "account_tree", "What the network looks like inside."),
         ("train", "Train", "model_training", "Train the network and watch it learn."),
+        ("runs", "Runs", "stacked_line_chart", "All runs side by side: compare, share, delete."),
         ("gradcam", "Grad-CAM", "center_focus_strong", "Where the network looks."),
         ("looks", "Where it looks", "my_location", "Does the heat lie on the thing? Measured."),
         ("mistakes", "Mistakes", "rule", "What the network got wrong (misclassified)."),

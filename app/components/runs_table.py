@@ -1,0 +1,117 @@
+"""All runs as a table that can be sorted and ticked. What is ticked is in the address: `?runs=a,b`."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from components.messages import percent, plain
+from tinymodel.errors import UserError
+from tinymodel.runs import Run
+
+KEY = "runs-table"
+STATUS = {"running": "training"}  # the others are words already
+POINTS = 60  # of a small curve
+ROW, MOST_ROWS = 35, 12  # pixels; the table scrolls if there are more
+
+
+def choose(runs: Sequence[Run]) -> list[Run]:
+    """Draw the table and return the runs that are ticked, in the order of the address."""
+    by_name = {run.name: run for run in runs}
+    wanted = [name for name in st.query_params.get("runs", "").split(",") if name]
+    gone = [name for name in wanted if name not in by_name]
+    if gone:
+        names = ", ".join(repr(name[:60]) for name in gone[:5])
+        st.warning(plain(f"There is no run {names} any more."), icon=":material/help:")
+    chosen = [name for name in dict.fromkeys(wanted) if name in by_name]
+    rows = [index for index, run in enumerate(runs) if run.name in chosen]
+    st.session_state[KEY] = dict(selection=dict(rows=rows, columns=[], cells=[]))
+
+    def keep() -> None:
+        ticked = [runs[index].name for index in st.session_state[KEY]["selection"]["rows"]]
+        # Who was there before stays in front, and keeps its colour.
+        show([name for name in chosen if name in ticked] + [n for n in ticked if n not in chosen])
+
+    st.dataframe(
+        pd.DataFrame([summary(run) for run in runs]),
+        column_config=COLUMNS,
+        hide_index=True,
+        height=ROW * (1 + min(len(runs), MOST_ROWS)) + 3,
+        placeholder="–",
+        key=KEY,
+        on_select=keep,
+        selection_mode="multi-row",
+        alt="All runs",
+    )
+    return [by_name[name] for name in chosen]
+
+
+def show(names: Sequence[str]) -> None:
+    """Put these runs, and no others, into the address."""
+    if names:
+        st.query_params["runs"] = ",".join(names)
+    else:
+        st.query_params.pop("runs", None)
+
+
+def summary(run: Run) -> dict:
+    """One row of the table; what cannot be read is missing in it."""
+    config = run.config
+    row = dict(
+        name=run.name,
+        accuracy=None,
+        curve=None,
+        dataset=config.dataset,
+        preset=config.preset,
+        classes=len(run.classes),
+        epochs=None,
+        minutes=None,
+        status="gone",
+        bytes=None,
+        created=run.created.replace(tzinfo=None),
+    )
+    try:
+        row["status"] = STATUS.get(status := run.status, status)
+        row["bytes"] = run.size()
+        epochs = run.epochs()
+    except (UserError, OSError):  # a damaged table; or the run was deleted this moment
+        return row
+    curve = epochs["val_accuracy"]
+    row["epochs"] = f"{len(epochs)} of {config.epochs}"
+    if len(epochs):
+        row["accuracy"] = 100 * float(curve.max())
+        row["curve"] = curve.iloc[:: -(-len(curve) // POINTS)].tolist()
+        row["minutes"] = float(epochs["seconds"].sum()) / 60
+    return row
+
+
+COLUMNS = dict(
+    name=st.column_config.TextColumn("Run", pinned=True, width="medium"),
+    accuracy=st.column_config.NumberColumn(
+        "Accuracy",
+        format="%.1f %%",
+        help="The share of right answers on validation images, in its best epoch.",
+    ),
+    curve=st.column_config.LineChartColumn(
+        "Curve", y_min=0, y_max=1, width="small", help="Validation accuracy from 0 to 100 %."
+    ),
+    dataset=st.column_config.TextColumn("Dataset"),
+    preset=st.column_config.TextColumn("Preset", help="The recipe its settings started from."),
+    classes=st.column_config.NumberColumn("Classes", width="small"),
+    epochs=st.column_config.TextColumn("Epochs", width="small"),
+    minutes=st.column_config.NumberColumn(
+        "Time", format="%.1f min", help="Of its finished epochs, pauses not counted."
+    ),
+    status=st.column_config.TextColumn("Status", width="small"),
+    bytes=st.column_config.NumberColumn("Size on disk", format="bytes"),
+    created=st.column_config.DatetimeColumn("Created", format="YYYY-MM-DD HH:mm"),
+)
+
+
+def title(run: Run) -> str:
+    """'sample-classroom-1 · 86.8 %'"""
+    try:
+        best = run.best_accuracy
+    except UserError:
+        best = None
+    return run.name if best is None else f"{run.name} · {percent(best)}"
