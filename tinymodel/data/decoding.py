@@ -106,12 +106,26 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+def colour_sums(images: np.ndarray) -> np.ndarray:
+    """Sums of each image's colours and of their squares, exactly: uint8 (n, 64, 64, 3) → float64 (n, 2, 3)."""
+    sums = np.empty((len(images), 2, 3))
+    ones = np.ones(SIDE, np.float32)  # 64 · 255² < 2²⁴: nothing is rounded
+    for image, (plain, squared) in zip(
+        images, sums, strict=True
+    ):  # one at a time stays in the cache
+        colours = image.reshape(SIDE, SIDE * 3).astype(np.float32)
+        for total, values in ((plain, colours), (squared, colours * colours)):
+            total[:] = (ones @ values).reshape(SIDE, 3).sum(0, dtype=np.float64)
+    return sums
+
+
 @dataclass(frozen=True)
 class Decoded:
     """A block of pictures, in the order asked for."""
 
     names: list[str]  # those that could be read
     images: np.ndarray  # uint8 (len(names), 64, 64, 3)
+    sums: np.ndarray  # float64 (len(names), 2, 3): of each image's colours and of their squares
     checksums: list[int]  # CRC-32 of each of these files
     broken: dict[str, str]  # name → reason
 
@@ -152,13 +166,13 @@ def decode_all(
                 broken[name] = str(error)
         worker = idle.get()
         try:
-            images, reasons = worker.decode(list(contents.values()), crop)
+            images, sums, reasons = worker.decode(list(contents.values()), crop)
         finally:
             idle.put(worker)
         names = list(contents)
         broken |= {names[i]: reason for i, reason in reasons.items()}
         kept = [name for name in names if name not in broken]
-        return Decoded(kept, images, [zlib.crc32(contents[name]) for name in kept], broken)
+        return Decoded(kept, images, sums, [zlib.crc32(contents[name]) for name in kept], broken)
 
     # One thread more than processes: it reads files while the others wait for theirs.
     pool = ThreadPoolExecutor(count + 1, thread_name_prefix="decode")
@@ -196,17 +210,20 @@ class _Worker:
             pipesize=1 << 20,  # where that is possible: fewer turns for a block of 1.5 MB
         )
 
-    def decode(self, contents: list[bytes], crop: bool) -> tuple[np.ndarray, dict[int, str]]:
+    def decode(
+        self, contents: list[bytes], crop: bool
+    ) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
+        """Images and their sums, as in `Decoded`, and the reasons why others could not be read."""
         try:
             pickle.dump((contents, crop), self.process.stdin, protocol=5)
             self.process.stdin.flush()
-            count, reasons = pickle.load(self.process.stdout)
-            images = np.empty((count, SIDE, SIDE, 3), np.uint8)
+            sums, reasons = pickle.load(self.process.stdout)
+            images = np.empty((len(sums), SIDE, SIDE, 3), np.uint8)
             if self.process.stdout.readinto(images) != images.nbytes:
                 raise EOFError
         except (OSError, EOFError, pickle.UnpicklingError) as error:
             raise ChildProcessError("a process that reads pictures ended unexpectedly") from error
-        return images, reasons
+        return images, sums, reasons
 
     def kill(self) -> None:
         self.process.kill()
@@ -238,8 +255,9 @@ def serve() -> None:
                 count += 1
             except Unreadable as error:
                 reasons[i] = str(error)
-        pickle.dump((count, reasons), answers, protocol=5)
-        answers.write(images[:count])
+        images = images[:count]
+        pickle.dump((colour_sums(images), reasons), answers, protocol=5)
+        answers.write(images)
         answers.flush()
 
 

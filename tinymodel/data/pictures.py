@@ -46,7 +46,7 @@ def write_pictures(
         try:
             for block in blocks:
                 kept = [rows[name] for name in block.names]
-                writer.add(block.images, kept)
+                writer.add(block.images, kept, block.sums)
                 counts.update((row["split"], row["label"]) for row in kept)
                 for row, checksum in zip(kept, block.checksums, strict=True):
                     line = f"{row['split']} {row['label']} {row['source']} {checksum:08x}\n"

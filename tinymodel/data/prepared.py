@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tinymodel.data.decoding import colour_sums
 from tinymodel.data.disk import MOVE, Workplace, check_space, disk_full, set_aside
 from tinymodel.errors import UserError
 from tinymodel.paths import check_name, data_folder
@@ -301,20 +302,15 @@ class PreparedWriter:
         header = dict(descr="|u1", fortran_order=False, shape=(count, SIDE, SIDE, 3))
         np.lib.format.write_array_header_1_0(self.file, header)  # as long for every count
 
-    def add(self, images: np.ndarray, rows: Sequence[Mapping]) -> None:
-        """Append images, uint8 (n, 64, 64, 3), and their n rows of the table."""
+    def add(
+        self, images: np.ndarray, rows: Sequence[Mapping], sums: np.ndarray | None = None
+    ) -> None:
+        """Append images, uint8 (n, 64, 64, 3), and their n rows of the table; `sums` as of `colour_sums`, if known."""
         self.file.write(np.ascontiguousarray(images, dtype=np.uint8).data)
         self.rows.extend(dict(row) for row in rows)
-        self._add_colours(images[np.array([row["split"] == "train" for row in rows], dtype=bool)])
-
-    def _add_colours(self, images: np.ndarray) -> None:
-        """Sum up the colours and their squares, exactly, in pieces that stay in the processor's cache."""
-        for start in range(0, len(images), 4):
-            colours = images[start : start + 4].reshape(-1, SIDE * 3).astype(np.float32)
-            ones = np.ones(len(colours), np.float32)  # at most 256, and 256 · 255² < 2²⁴
-            for total, values in zip(self.sums, (colours, colours**2), strict=True):
-                total += (ones @ values).reshape(SIDE, 3).sum(0, dtype=np.float64)
-        self.pixels += len(images) * SIDE * SIDE
+        train = np.array([row["split"] == "train" for row in rows], dtype=bool)
+        self.sums += (colour_sums(images[train]) if sums is None else sums[train]).sum(0)
+        self.pixels += int(train.sum()) * SIDE * SIDE
 
     def leave_out(self, source: str, reason: str) -> None:
         self.left_out.append(dict(source=source, reason=reason))
