@@ -32,8 +32,8 @@ _GRID = st.components.v2.component(
 .figures > * { flex: 1 1 0; min-width: 0; }
 .figures img { width: 100%; }
 .place { position: relative; min-width: 0; }
-.tick { position: absolute; top: 6px; left: 6px; width: 30px; height: 30px; border-radius: 50%; cursor: pointer;
-        border: 2px solid #fff; background: rgba(0, 0, 0, 0.45); color: transparent; font: bold 17px/1 sans-serif;
+.tick { position: absolute; top: 4px; left: 4px; width: 26px; height: 26px; border-radius: 50%; cursor: pointer;
+        border: 2px solid #fff; background: rgba(0, 0, 0, 0.25); color: transparent; font: bold 15px/1 sans-serif;
         padding: 0; box-shadow: 0 0 0 1px rgba(0, 0, 0, 0.35); }
 .tick[aria-pressed=true] { background: var(--st-primary-color); color: #fff; }
 .tick:focus-visible { outline: 3px solid var(--st-primary-color); outline-offset: 1px; }

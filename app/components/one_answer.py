@@ -23,9 +23,17 @@ def show(run: Run, answers: pd.DataFrame, chosen: pd.DataFrame, images: np.ndarr
     true, says = run.classes[answer["label"]].name, run.classes[answer["prediction"]].name
     colour, icon = ("green", "check_circle") if answer["right"] else ("red", "cancel")
     st.markdown(
-        f"##### :{colour}[:material/{icon}:] true: **{plain(true)}** / says: **{plain(says)}**, "
+        f"#### :{colour}[:material/{icon}:] true: **{plain(true)}** / says: **{plain(says)}**, "
         f"{percent(answer['confidence'])}"
     )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        step(chosen, index)
+        st.page_link(
+            "views/gradcam.py",
+            label="Study it with Grad-CAM",
+            icon=":material/center_focus_strong:",
+            query_params=dict(run=run.name, image=str(index), source="mistakes"),
+        )
     picture, heat, words = st.columns([1, 1, 1.35], gap="medium")
     with picture:
         gallery.picture(
@@ -37,14 +45,6 @@ def show(run: Run, answers: pd.DataFrame, chosen: pd.DataFrame, images: np.ndarr
         st.caption(
             f"Loss {answer['loss']:.2f} · lead over the runner-up (margin) {percent(answer['margin'])} · "
             f"probability of the true class {percent(answer['true_probability'])}"
-        )
-    with st.container(horizontal=True, vertical_alignment="center"):
-        step(chosen, index)
-        st.page_link(
-            "views/gradcam.py",
-            label="Study it with Grad-CAM",
-            icon=":material/center_focus_strong:",
-            query_params=dict(run=run.name, image=str(index), source="mistakes"),
         )
     with heat:
         ((explanation,),) = heat_maps.heat_maps_of([run], images, [index])

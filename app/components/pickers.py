@@ -133,6 +133,54 @@ def choose_class(
     return next((label for label in labels if classes[label].wnid == chosen), None)
 
 
+def class_in_address(
+    label: str, classes: Sequence[ClassInfo], *, name: str, notes: DeltaGenerator | None = None
+) -> int | None:
+    """The class that `?name=<its id>` says, for places where something else than a list chooses it; None: no class."""
+    wanted = st.query_params.get(name, "")
+    found = next((place for place, item in enumerate(classes) if item.wnid == wanted), None)
+    if wanted and found is None:
+        (notes or st).warning(
+            plain(f"{label}: there is no {wanted[:60]!r} in this run."), icon=":material/help:"
+        )
+    return found
+
+
+def choose_classes(
+    label: str,
+    classes: Sequence[ClassInfo],
+    *,
+    name: str,
+    help: str | None = None,
+    notes: DeltaGenerator | None = None,
+) -> list[int]:
+    """Some classes, as `?name=<id>,<id>` says; ids that are none are left out with a sentence."""
+    labels = {item.wnid: place for place, item in enumerate(classes)}
+    words = [word for word in st.query_params.get(name, "").split(",") if word]
+    wanted = [word for word in dict.fromkeys(words) if word in labels]
+    if unknown := [word for word in words if word not in labels]:
+        (notes or st).warning(
+            plain(f"{label}: there is no {unknown[0][:60]!r} in this run."), icon=":material/help:"
+        )
+    key = f"choice-{name}"
+    st.session_state[key] = wanted
+
+    def keep() -> None:
+        st.query_params[name] = ",".join(st.session_state[key])
+
+    options = sorted(labels, key=lambda wnid: classes[labels[wnid]].name.lower())
+    chosen = st.multiselect(
+        label,
+        options,
+        format_func=lambda wnid: classes[labels[wnid]].name,
+        key=key,
+        help=help,
+        placeholder="Type a name",
+        on_change=keep,
+    )
+    return [labels[wnid] for wnid in chosen]
+
+
 def choose_range(
     label: str,
     *,

@@ -15,7 +15,7 @@ from tinymodel.scores import LUCKY, accuracy, named, select, top5_accuracy
 
 PER_PAGE = 24
 KINDS = {  # in the address → title, the order to begin with, and what to know
-    "mistakes": ("Wrong answers (misclassified)", "loss", ""),
+    "mistakes": ("Wrong answers", "loss", ""),
     "near": (
         "Near misses",
         "margin",
@@ -79,16 +79,18 @@ def main() -> None:
                 notes=notes,
                 on_change=lambda: forget("page"),
             )
-            filters = st.container(horizontal=True, vertical_alignment="bottom")
+        filters = st.container(horizontal=True, vertical_alignment="bottom")
         answers = predictions_of(run)
         chosen = choose_answers(run, answers, kind, sort, filters, notes)
-        show_numbers(run, answers, kind)
+        if KINDS[kind][2]:
+            st.info(KINDS[kind][2], icon=":material/lightbulb:")
         images = images_of(run)
         if images is None:
             show_table(run, chosen)
         elif hide_names():
             guess.play(run, answers, chosen, images)
         else:
+            show_numbers(run, answers)
             show_answers(run, answers, chosen, images, notes)
         download(run, chosen)
 
@@ -131,9 +133,9 @@ def choose_answers(
     return select(answers, kind, sort=sort, true=true, predicted=predicted, confidence=confidence)
 
 
-def show_numbers(run: Run, answers: pd.DataFrame, kind: str) -> None:
+def show_numbers(run: Run, answers: pd.DataFrame) -> None:
     total, right = len(answers), accuracy(answers)
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         st.metric(
             "Wrong answers",
             f"{round(total * (1 - right)):,} of {total:,}",
@@ -153,8 +155,6 @@ def show_numbers(run: Run, answers: pd.DataFrame, kind: str) -> None:
             help="The share of validation images whose true class is among the five most probable ones.",
         )
     still_training(run)
-    if KINDS[kind][2]:
-        st.info(KINDS[kind][2], icon=":material/lightbulb:")
 
 
 def show_answers(
