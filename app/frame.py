@@ -31,6 +31,7 @@ PAGES = [
         ("gradcam", "Grad-CAM", "center_focus_strong", "Where the network looks."),
         ("looks", "Where it looks", "my_location", "Does the heat lie on the thing? Measured."),
         ("mistakes", "Mistakes", "rule", "What the network got wrong (misclassified)."),
+        ("confusion", "Confusion", "grid_on", "What it mixes up, class by class (confusion matrix)."),
         ("bottleneck", "Bottleneck", "hub", "What each layer knows, and teaching it something new."),
     )
 ]
