@@ -15,9 +15,8 @@ from torch.nn import functional as F
 
 from tinymodel.config import from_preset
 from tinymodel.data import PreparedDataset
-from tinymodel.data.batches import normalize
 from tinymodel.data.sample import LOOK_ALIKES, SHORTCUT, draw, prepare_sample
-from tinymodel.explain.gradcam import LAST_BLOCK, raw_maps
+from tinymodel.explain import localisation
 from tinymodel.network import BottleneckNet
 from tinymodel.runs import Run
 from tinymodel.training.loop import Training
@@ -66,16 +65,9 @@ def look(network: BottleneckNet, run: Run, images: np.ndarray, label: int, boxes
         images: uint8 (B, 64, 64, 3).
         boxes: int (B, 4), inclusive pixels x0, y0, x1, y1.
     """
-    inputs = normalize(torch.from_numpy(np.ascontiguousarray(images)), run.mean, run.std)
-    logits, (maps,) = raw_maps(network, inputs, [label] * len(images), layers=[LAST_BLOCK])
-    heat = torch.from_numpy(maps).clamp_min(0)[:, None]
-    heat = F.interpolate(heat, size=images.shape[1:3], mode="bilinear")[:, 0].numpy()
-    gains = []
-    for one, (x0, y0, x1, y1) in zip(heat, boxes, strict=True):
-        if one.sum() > 0:
-            inside = one[y0 : y1 + 1, x0 : x1 + 1]
-            gains.append(inside.sum() / one.sum() - inside.size / one.size)
-    return logits.argmax(1).numpy(), float(np.mean(gains))
+    rows, labels = np.arange(len(images)), np.full(len(images), label)
+    table = localisation.localise(network, images, rows, labels, boxes, run.mean, run.std)
+    return table["prediction"].to_numpy(), float(localisation.gain(table).mean())
 
 
 def measure(dataset: PreparedDataset, seed: int, epochs: int) -> None:
@@ -117,6 +109,16 @@ def measure(dataset: PreparedDataset, seed: int, epochs: int) -> None:
         f"{SHORTCUT} in a meadow {gain[True]:.2f}, elsewhere {gain[False]:.2f}; below the lowest by"
     )
     report(text, lowest - gain[True], 0.05, np.inf, "{:.2f}")
+    trained = localisation.localise_split(run, "train")
+    wrong_reason = trained[localisation.fields(trained) == "right-elsewhere"]
+    report(
+        f"share of {SHORTCUT}s among the {len(wrong_reason)} training images right for the wrong reason",
+        float((wrong_reason["label"] == cow).mean()),
+        0.8,
+        np.inf,
+    )
+    found = [names[label] for label in localisation.suspects(trained)["label"]]
+    report(f"classes that the page suspects: {', '.join(found)}", len(found), 1, 1, "{:.0f}")
     accuracy = predictions.groupby("label")[["label", "prediction"]].apply(
         lambda part: (part["label"] == part["prediction"]).mean()
     )

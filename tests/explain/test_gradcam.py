@@ -1,14 +1,12 @@
 """Heat maps: of the right size, in the right place, about the right class, and leaving no trace."""
 
 import io
-import threading
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
-from torch.nn import functional as F
 
 from tinymodel import checkpoint
 from tinymodel.data.batches import normalize
@@ -91,6 +89,81 @@ def test_every_method_runs_on_every_block_at_its_own_size(network, image, method
         assert result.heat.dtype == np.float32
         assert np.isfinite(result.heat).all()
         assert (result.heat >= 0).all()
+
+
+def test_slow_methods_report_every_pass_and_can_be_stopped(network, image):
+    layer = "stage1.residual2"  # 8 channels, 16 or 32 of which go through the network at once
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    modules = list(network.modules())
+    for method in SLOW_METHODS:
+        said = []
+        explain(
+            network, image, MEAN, STD, layer=layer, method=method,
+            report=lambda fraction, text, said=said: said.append(fraction),
+        )  # fmt: skip
+        assert len(said) >= 2
+        assert said == sorted(said)
+        assert said[-1] < 1
+
+        def stop(fraction, text):
+            if fraction > 0:
+                raise InterruptedError
+
+        with pytest.raises(InterruptedError):
+            explain(network, image, MEAN, STD, layer=layer, method=method, report=stop)
+        assert list(network.modules()) == modules  # nothing is left in place of a layer
+        assert all(torch.equal(before[n], value) for n, value in network.state_dict().items())
+        assert all(not module._forward_pre_hooks for module in modules)
+
+
+def test_ablation_weighs_a_channel_by_the_fall_of_the_score_without_it(network, image):
+    """Desai and Ramaswamy 2020, equation 3, by hand; the sign kept where the score is below zero."""
+    inputs = normalize(torch.from_numpy(image)[None], MEAN, STD)
+    with torch.no_grad():
+        features = network.stage1(network.first(inputs))
+
+        def score(values) -> torch.Tensor:
+            return network.classifier(network.pool(network.stage3(network.stage2(values))).flatten(1))[0]  # fmt: skip
+
+        scores = score(features)
+        for target in (int(scores.argmax()), int(scores.argmin())):
+            weights = []
+            for channel in range(features.shape[1]):
+                without = features.clone()
+                without[:, channel] = 0
+                fall = (scores[target] - score(without)[target]) / scores[target].abs()
+                weights.append(fall)
+            expected = (torch.stack(weights)[:, None, None] * features[0]).sum(0)
+            found = explain(
+                network, image, MEAN, STD, layer="stage1.residual2", method="ablationcam", target=target
+            )  # fmt: skip
+            np.testing.assert_allclose(found.signed, expected, rtol=1e-2, atol=1e-4)
+
+
+def test_several_layers_of_one_image_are_explained_in_one_pass(network, image):
+    passes = []
+    network.register_forward_pre_hook(lambda module, inputs: passes.append(1))
+    try:
+        layers = list(network.blocks())
+        found = explain_layers(network, image, MEAN, STD, layers=layers)
+    finally:
+        network._forward_pre_hooks.clear()
+    assert len(passes) == 1
+    assert [(one.layer, one.signed.shape[0]) for one in found] == [
+        (layer, SIZES[layer.split(".")[0]]) for layer in layers
+    ]
+
+
+def test_the_difference_of_two_maps_is_the_map_of_the_difference(network, image):
+    """Grad-CAM is linear in the score, before anything is cut off: what 'This or that' rests on."""
+    one, other = (explain(network, image, MEAN, STD, target=label).signed for label in (0, 1))
+    inputs = normalize(torch.from_numpy(image)[None], MEAN, STD)
+    features = network.stage3(network.stage2(network.stage1(network.first(inputs)))).detach()
+    features.requires_grad_()
+    logits = network.classifier(network.pool(features).flatten(1))[0]
+    (gradient,) = torch.autograd.grad(logits[0] - logits[1], features)
+    expected = (gradient.mean((2, 3), keepdim=True) * features).sum(1)[0].detach()
+    np.testing.assert_allclose(one - other, expected, rtol=1e-3, atol=1e-6)
 
 
 def test_the_gradcam_map_equals_its_formula(network, image):
@@ -186,42 +259,6 @@ def test_a_run_is_explained_with_its_newest_weights(finished_run, image):
     assert not np.array_equal(results[0].probabilities, results[1].probabilities)
     expected = explain(finished_run.network(), image, finished_run.mean, finished_run.std)
     np.testing.assert_allclose(results[1].probabilities, expected.probabilities, rtol=1e-4)
-
-
-def test_explaining_beside_a_training_thread_goes_well(finished_run, image):
-    """On the model in training this crashed the process within seconds; a network of its own must not."""
-    torch.manual_seed(0)
-    trained = BottleneckNet(classes=3, width=4).train()
-    file = finished_run.folder / "best.pt"
-    stop, failures = threading.Event(), []
-
-    def train() -> None:
-        optimizer = torch.optim.SGD(trained.parameters(), lr=0.01)
-        step = 0
-        try:
-            while not stop.is_set():
-                loss = F.cross_entropy(trained(torch.randn(8, 3, 64, 64)), torch.arange(8) % 3)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                step += 1
-                if step % 5 == 0:
-                    weights = trained.state_dict()
-                    checkpoint.save(dict(weights=weights, epoch=step, val_accuracy=0.5), file)
-        except Exception as error:
-            failures.append(error)
-
-    checkpoint.save(dict(weights=trained.state_dict(), epoch=0, val_accuracy=0.5), file)
-    thread = threading.Thread(target=train)
-    thread.start()
-    try:
-        results = [explain_run(finished_run, image, layer="stage1.residual1") for _ in range(60)]
-    finally:
-        stop.set()
-        thread.join()
-    assert not failures
-    assert trained.training
-    assert len({result.epoch for result in results}) > 1
 
 
 def test_the_image_is_shown_as_it_was_before_normalisation(image):

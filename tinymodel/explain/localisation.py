@@ -27,6 +27,7 @@ from tinymodel.network import BottleneckNet
 from tinymodel.runs import Run
 
 BOX = ["x0", "y0", "x1", "y1"]  # inclusive pixels
+SPLITS = {"val": "Validation", "train": "Training"}
 MAPS = ("network", "edges", "random", "centre")
 PER_CLASS = 50  # training images of each class that are looked at; of the validation images all
 BATCH = 32
@@ -98,7 +99,7 @@ def localise(
     parts, layers = [], [last_block(network)]
     for start in range(0, len(indices), BATCH):
         if report:
-            report(start / len(indices), f"Image {start + 1:,} of {len(indices):,}")
+            report(start / len(indices), f"image {start + 1:,} of {len(indices):,}")
         rows = indices[start : start + BATCH]
         batch = np.ascontiguousarray(images[rows])
         truth, box = labels[start : start + BATCH], boxes[start : start + BATCH]
@@ -150,7 +151,18 @@ def unpacked(data: bytes) -> np.ndarray:
 # A run
 
 
-def localise_run(
+def localise_run(run: Run, report: Callable[[float, str], None] | None = None) -> None:
+    """`localise_split` whatever of a run's splits has not been measured with its best weights so far."""
+    todo = [split for split in SPLITS if kept(run, split) is None]
+    for number, split in enumerate(todo):
+
+        def part(fraction: float, message: str, number=number, split=split) -> None:
+            report((number + fraction) / len(todo), f"{SPLITS[split]}: {message}")
+
+        localise_split(run, split, part if report else None)
+
+
+def localise_split(
     run: Run, split: str, report: Callable[[float, str], None] | None = None
 ) -> pd.DataFrame:
     """`localise` a run's validation images, or of 'train' the first 50 of each class, and keep it in its folder.
@@ -275,6 +287,29 @@ def fields(table: pd.DataFrame) -> pd.Series:
     looks = np.where(looks_inside(table["inside"], table["area"]), "inside", "elsewhere")
     names = pd.Series(right, index=table.index) + "-" + looks
     return names.where((table["area"] <= WIDEST) & table["inside"].notna())
+
+
+def suspects(table: pd.DataFrame) -> pd.DataFrame:
+    """The classes whose right answers look elsewhere more often than those of all others: a shortcut, perhaps.
+
+    More often: the lower end of the 95 % interval lies above the share of the others, and there are at least three.
+
+    Returns:
+        `label`, `share` of the right answers that look elsewhere, `others` (that share of all other classes), and
+        `images`, how many they are; the greatest share first.
+    """
+    field = fields(table)
+    right = table[field.isin(FIELDS[:2])].assign(elsewhere=field == "right-elsewhere")
+    rows = []
+    for label, part in right.groupby("label"):
+        own = share_of(part["elsewhere"])
+        rest = right.loc[right["label"] != label, "elsewhere"]
+        others = float(rest.mean()) if len(rest) else 0.0
+        count = int(part["elsewhere"].sum())
+        if count >= 3 and own.low > others:
+            rows.append(dict(label=int(label), share=own.mean, others=others, images=count))
+    found = pd.DataFrame(rows, columns=["label", "share", "others", "images"])
+    return found.sort_values("share", ascending=False, ignore_index=True)
 
 
 def by_class(table: pd.DataFrame) -> pd.DataFrame:

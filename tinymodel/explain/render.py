@@ -114,6 +114,24 @@ def difference_map(
     return ((1 - strength) * grey[..., None] + strength * colours).round().astype(np.uint8)
 
 
+def with_box(picture: np.ndarray, box: Sequence[int], colour: str) -> np.ndarray:
+    """A copy of a picture with a box around these inclusive pixels of the 64×64 image, dark-rimmed to be seen anywhere.
+
+    Args:
+        picture: uint8 (n, n, 3), n a multiple of 64, at least 192.
+        box: x0, y0, x1, y1.
+    """
+    image = Image.fromarray(picture)
+    factor = image.width // 64
+    x0, y0, x1, y1 = (int(value) for value in box)
+    corners = (x0 * factor, y0 * factor, (x1 + 1) * factor - 1, (y1 + 1) * factor - 1)
+    pen = ImageDraw.Draw(image)
+    pen.rectangle(corners, outline="black", width=4)
+    inner = (corners[0] + 1, corners[1] + 1, corners[2] - 1, corners[3] - 1)
+    pen.rectangle(inner, outline=colour, width=2)
+    return np.asarray(image)
+
+
 def triptych(
     image: np.ndarray,
     heat: np.ndarray,

@@ -1,0 +1,328 @@
+"""Where it looks, measured: the heat against the box around the thing."""
+
+from urllib.parse import urlencode
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from components import four_fields, gallery, localisation_charts, palette
+from components.localisation_charts import points
+from components.messages import invite, missing, percent, plain, show_error, user_errors
+from components.pickers import choose, choose_class, choose_page, choose_run, forget
+from components.work import result_of
+
+from tinymodel import jobs
+from tinymodel.data import PreparedDataset
+from tinymodel.errors import UserError
+from tinymodel.evaluation import run_dataset, weights_version
+from tinymodel.explain import localisation, render
+from tinymodel.explain.localisation import BOX, FIELDS, WIDEST
+from tinymodel.runs import ACTIVE, Run
+
+WORDS = {
+    "right-inside": "right, and it looks at the thing",
+    "right-elsewhere": "right for the wrong reason?",
+    "wrong-inside": "looks at the thing, and is wrong",
+    "wrong-elsewhere": "wrong, and it looks elsewhere",
+}
+PER_PAGE = 24
+MANY_CLASSES = 30  # more are not all drawn
+
+
+def main() -> None:
+    st.title("Where it looks")
+    st.caption(
+        "Does the heat lie on the thing? Measured on every picture that has a box around the thing: right for the right "
+        "reason, or right for the wrong one?"
+    )
+    notes = st.container()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        run = choose_run(
+            "No network yet",
+            "Here you will see whether a network looks at the thing it names, and find the pictures that it gets right "
+            "for the wrong reason. First a network must learn something.",
+            notes=notes,
+            on_change=lambda: forget("class", "field", "page"),
+        )
+        split = choose(
+            "Pictures",
+            localisation.SPLITS,
+            name="split",
+            as_row=True,
+            help="**Validation**: pictures that the network never learned from. **Training**: up to "
+            f"{localisation.PER_CLASS} of each class that it did learn from; here a shortcut pays, so here it shows.",
+            notes=notes,
+            on_change=lambda: forget("page"),
+        )
+    if not run.has_weights:
+        missing(
+            "Nothing learned yet",
+            f"The run '{run.name}' has no weights yet: they are saved at the end of its first epoch. "
+            "Then it can be measured here.",
+            page="views/train.py",
+            label="See how far it is",
+        )
+    table = measured(run, split)
+    show_suspects(run)
+    if run.status in ACTIVE:
+        st.caption("Training goes on: this is the network of the best epoch so far.")
+    show_summary(table)
+    show_fields(run, table, notes)
+    show_classes(run, table)
+    how_it_is_measured()
+
+
+def measured(run: Run, split: str) -> pd.DataFrame:
+    """What was measured with the best weights so far, or an invitation to measure, which ends the page."""
+    if (kept := localisation.kept(run, split)) is not None:
+        return kept
+    key = ("localise", str(run.folder), weights_version(run))
+    if jobs.find(key) is None:
+        dataset = run_dataset(run)
+        count = sum(len(localisation.boxed(run, dataset, each)) for each in localisation.SPLITS)
+        if not count:
+            invite(
+                "No boxes",
+                "The pictures of this run have no boxes that say where the things are, so there is nothing to measure "
+                "against. The sample and Tiny ImageNet have them.",
+                page="views/data.py",
+                label="See the data",
+            )
+            st.stop()
+        with st.container(border=True, key="measure"):
+            st.subheader("Not measured yet", anchor=False)
+            st.markdown(
+                f"A heat map of each of **{count:,} pictures** is compared with the box around the thing. That takes "
+                "seconds with a small network and minutes with a large one; it is done once and kept for everybody."
+            )
+            if not st.button(
+                f"Measure {count:,} pictures", type="primary", icon=":material/straighten:"
+            ):
+                st.stop()
+    result_of(
+        key,
+        lambda report: localisation.localise_run(run, report),
+        label="Measuring where the network looks",
+    )
+    if (
+        made := localisation.kept(run, split)
+    ) is None:  # training has saved newer weights meanwhile
+        jobs.forget(key)
+        st.rerun()
+    return made
+
+
+def show_suspects(run: Run) -> None:
+    """Classes that are right for the wrong reason more often than others, in words."""
+    lines = []
+    for split, title in localisation.SPLITS.items():
+        if (table := localisation.kept(run, split)) is None:
+            continue
+        for row in localisation.suspects(table).head(3).itertuples():
+            query = urlencode(
+                {"run": run.name, "split": split, "class": run.classes[row.label].wnid}
+                | dict(field="right-elsewhere")
+            )
+            name = plain(run.classes[row.label].name)
+            lines.append(
+                f"- [**{name}**](looks?{query}), {title.lower()} pictures: {percent(row.share)} of the right answers look "
+                f"elsewhere; of all other classes {percent(row.others)}."
+            )
+    if lines:
+        st.warning(
+            "**Right for the wrong reason?** These classes stand out; see what the pictures have in common:\n\n"
+            + "\n".join(lines),
+            icon=":material/psychology_alt:",
+        )
+
+
+def show_summary(table: pd.DataFrame) -> None:
+    gains = {
+        name: localisation.mean_of(localisation.gain(table, name)) for name in localisation.MAPS
+    }
+    hits = {name: localisation.share_of(table[f"{name}_hit"]) for name in localisation.MAPS}
+    inside = localisation.mean_of(table["network_inside"]).mean
+    st.markdown(
+        f"On average **{percent(inside)} of the heat** lies inside the box, which covers {percent(table['area'].mean())} of "
+        f"the picture: **{points(gains['network'].mean)}** against chance."
+    )
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("Heat inside the box, more than chance", anchor=False)
+        localisation_charts.compare(
+            gains, key="gain", unit="points", zero="points; 0 is where a blind map would be"
+        )
+    with right:
+        st.subheader("Hottest place in the box (pointing game)", anchor=False)
+        localisation_charts.compare(hits, key="pointing", unit="%")
+    blank = int(table["network_inside"].isna().sum())
+    st.caption(
+        f"Of {len(table):,} pictures; lines: 95 % intervals. Maps for the true class."
+        + (
+            f" {blank:,} are empty (nothing speaks for the class): they point nowhere."
+            if blank
+            else ""
+        )
+    )
+
+
+# The four fields
+
+
+def show_fields(run: Run, table: pd.DataFrame, notes) -> None:
+    st.subheader("Right or wrong, inside or elsewhere", anchor=False)
+    label = choose_class(
+        "Only pictures of the class",
+        run.classes,
+        name="class",
+        anything="All classes",
+        notes=notes,
+        on_change=lambda: forget("page"),
+    )
+    chosen = table if label is None else table[table["label"] == label]
+    field = localisation.fields(chosen)
+    counts = field.value_counts()
+    total = int(counts.sum())
+    opened = st.query_params.get("field")
+    opened = opened if opened in FIELDS else "right-elsewhere"
+    colours = [palette.CORRECT, palette.ORANGE, palette.SKY, palette.WRONG]
+    clicked = four_fields.show(
+        {
+            name: (
+                f"{counts.get(name, 0):,}",
+                percent(counts.get(name, 0) / total) if total else "",
+                WORDS[name],
+                colour,
+            )
+            for name, colour in zip(FIELDS, colours, strict=True)
+        },
+        rows=["Right answer", "Wrong answer"],
+        columns=["looks inside the box", "looks elsewhere"],
+        selected=opened,
+        label="Right and wrong answers by where the network looks",
+        key="fields",
+    )
+    if clicked is not None and clicked != opened:
+        forget("page")
+        st.query_params["field"] = clicked
+        st.rerun()
+    by_chance = localisation.looks_inside(table["random_inside"], table["area"])
+    by_chance = by_chance[table["area"] <= WIDEST].mean()
+    left_out = len(chosen) - total
+    st.caption(
+        "**Looks inside** means: the heat for its own answer is denser inside the box than outside it. A random map does "
+        f"that in {percent(by_chance)} of the pictures."
+        + (
+            f" Left out: {left_out:,} pictures whose box covers more than {WIDEST:.0%} of the picture, where there is "
+            "hardly any elsewhere, or whose map is empty."
+            if left_out
+            else ""
+        )
+    )
+    show_gallery(run, chosen[field == opened], opened)
+
+
+def show_gallery(run: Run, chosen: pd.DataFrame, field: str) -> None:
+    st.markdown(f"**{WORDS[field].capitalize()}**: {len(chosen):,} pictures")
+    if chosen.empty:
+        st.info("No picture is of this kind.", icon=":material/info:")
+        return
+    chosen = chosen.assign(gain=chosen["inside"] - chosen["area"])
+    chosen = chosen.sort_values("gain", ascending=field.endswith("elsewhere"), kind="stable")
+    page = choose_page(-(-len(chosen) // PER_PAGE))
+    shown = chosen.iloc[(page - 1) * PER_PAGE : page * PER_PAGE]
+    try:
+        dataset = run_dataset(run)
+    except UserError as error:
+        show_error(f"The pictures cannot be shown. {error}")
+        return
+    queries = [dict(run=run.name, image=int(index)) for index in shown["index"]]
+    clicked = gallery.grid(
+        [picture(dataset, row) for row in shown.itertuples()],
+        [describe(run, row) for row in shown.itertuples()],
+        key="looks",
+        side=128,
+        clickable=True,
+        links=[f"gradcam?{urlencode(query)}" for query in queries],
+        smooth=True,
+    )
+    st.caption(
+        "The box is drawn in light blue; bright is where the network looked for its answer. The most extreme first; a "
+        "click opens the picture in Grad-CAM."
+    )
+    if clicked is not None:
+        st.switch_page("views/gradcam.py", query_params=queries[clicked])
+
+
+def picture(dataset: PreparedDataset, row) -> np.ndarray:
+    heat = localisation.unpacked(row.map)
+    mixed = render.overlay(dataset.images[row.index], heat, opacity=0.55, side=192, smooth=True)
+    return render.with_box(mixed, dataset.samples.loc[row.index, BOX], palette.BOX)
+
+
+def describe(run: Run, row) -> str:
+    true, says = run.classes[row.label].name, run.classes[row.prediction].name
+    return (
+        f"true: {true}\nsays: {says}, {percent(row.confidence)}\n"
+        f"{row.inside:.0%} of the heat in {row.area:.0%} of the picture"
+    )
+
+
+# The classes
+
+
+def show_classes(run: Run, table: pd.DataFrame) -> None:
+    st.subheader("Class by class", anchor=False)
+    ranked = localisation.by_class(table)
+    few = ranked.head(MANY_CLASSES)
+    if len(few) < len(ranked):
+        st.caption(
+            f"The {MANY_CLASSES} classes at which it looks least; all of them in the table below."
+        )
+    localisation_charts.classes(few, run.classes, key="classes")
+    st.dataframe(
+        dict(
+            name=[run.classes[label].name for label in ranked["label"]],
+            images=ranked["images"],
+            gain=100 * ranked["gain"],
+            error=100 * (ranked["high"] - ranked["low"]) / 2,
+            hit=100 * ranked["hit"],
+            accuracy=100 * ranked["accuracy"],
+            reason=100 * ranked["wrong_reason"],
+        ),
+        hide_index=True,
+        column_config=dict(
+            name="Class",
+            images="Pictures",
+            gain=st.column_config.NumberColumn("Heat more than chance (points)", format="%.1f"),
+            error=st.column_config.NumberColumn("± (95 %)", format="%.1f"),
+            hit=st.column_config.NumberColumn("Pointing game (%)", format="%.1f"),
+            accuracy=st.column_config.NumberColumn("Right (%)", format="%.1f"),
+            reason=st.column_config.NumberColumn(
+                "Of the right ones, looks elsewhere (%)", format="%.1f"
+            ),
+        ),
+    )
+
+
+def how_it_is_measured() -> None:
+    with st.expander("How this is measured", icon=":material/function:"):
+        st.markdown(
+            "Each picture's heat map is **Grad-CAM** at the last block, blown up to the size of the picture; its values "
+            "are taken as heat."
+            "\n\n- **Heat inside the box, more than chance**: the share of the heat inside the box, less the share of the "
+            "picture that the box covers. A box that covers half of the picture gets half of the heat even from a blind "
+            "map, so only what is more than that counts. 0 points: no better than blind."
+            "\n- **Pointing game** (Zhang et al. 2016): is the hottest pixel inside the box?"
+            "\n- **Beside it**, maps that know nothing of the network, on the same coarse grid: the edges in the picture "
+            "(Sobel), random numbers (the same for a picture each time), and all heat in the centre pixel: photographers "
+            "put things in the middle."
+            f"\n- **Looks inside** (the four fields): the share of the heat inside is greater than the box's share of the "
+            f"picture. Pictures whose box covers more than {WIDEST:.0%} are left out. Here the map is the one for the "
+            "network's own answer: where did it look when it said so? The measures above take the map for the true class."
+            "\n- **95 % intervals**: of a mean ± 1.96 standard errors, of a share Wilson's."
+        )
+
+
+with user_errors():  # a run deleted this moment
+    main()
