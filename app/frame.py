@@ -31,8 +31,19 @@ PAGES = [
         ("gradcam", "Grad-CAM", "center_focus_strong", "Where the network looks."),
         ("looks", "Where it looks", "my_location", "Does the heat lie on the thing? Measured."),
         ("mistakes", "Mistakes", "rule", "What the network got wrong (misclassified)."),
-        ("confusion", "Confusion", "grid_on", "What it mixes up, class by class (confusion matrix)."),
-        ("bottleneck", "Bottleneck", "hub", "What each layer knows, and teaching it something new."),
+        (
+            "confusion",
+            "Confusion",
+            "grid_on",
+            "What it mixes up, class by class (confusion matrix).",
+        ),
+        ("compare", "Compare", "compare", "What one run gets right and another one does not."),
+        (
+            "bottleneck",
+            "Bottleneck",
+            "hub",
+            "What each layer knows, and teaching it something new.",
+        ),
     )
 ]
 

@@ -50,7 +50,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     image.style.height = 'auto'
     image.alt = hint
     if (!caption) image.title = hint
-    const lines = caption ? caption.split('\\n').map((line) => make('div', 'caption', line)) : []
+    const lines = caption ? caption.split('\\n').map((line) => make('div', 'caption', line.replaceAll(' %', '\u00a0%'))) : []
     for (const line of lines.slice(1)) line.style.marginTop = 0
     return [image, ...lines]
   }

@@ -6,6 +6,7 @@ from itertools import product
 import numpy as np
 
 from components.work import result_of
+from tinymodel import jobs
 from tinymodel.evaluation import weights_version
 from tinymodel.explain import render
 from tinymodel.explain.gradcam import Explanation, explain_run
@@ -30,12 +31,11 @@ def heat_maps_of(
             maps[start : start + len(indices)] for start in range(0, len(work), len(indices) or 1)
         ]
 
-    return result_of(
-        ("heat maps", *((str(run.folder), weights_version(run)) for run in runs), *indices),
-        explain,
-        label="Asking the network where it looked",
-        quick=len(work) <= 2,
-    )
+    key = ("heat maps", *((str(run.folder), weights_version(run)) for run in runs), *indices)
+    label, quick = "Asking the network where it looked", len(work) <= 2
+    if jobs.find(key) is None:
+        jobs.submit(key, explain, label=label, quick=quick).wait(0.5)  # seconds: no flash for a few
+    return result_of(key, explain, label=label, quick=quick)
 
 
 def overlay(pixels: np.ndarray, explanation: Explanation) -> np.ndarray:

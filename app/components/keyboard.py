@@ -44,3 +44,17 @@ def on_keys(actions: Mapping[str, Callable[[], None]], hint: str, *, key: str) -
             actions[pressed]()
 
     _KEYS(data=dict(keys=list(actions), hint=hint), key=key, on_pressed_change=act)
+
+
+def on_pages(page: int, pages: int, hint: str) -> None:
+    """← and → turn the page of `?page=`."""
+
+    def go(other: int) -> None:
+        st.query_params["page"] = str(other)
+
+    actions = {}
+    if page > 1:
+        actions["ArrowLeft"] = lambda: go(page - 1)
+    if page < pages:
+        actions["ArrowRight"] = lambda: go(page + 1)
+    on_keys(actions, hint + (" · ← and → turn the page" if pages > 1 else ""), key="page-keys")

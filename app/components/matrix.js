@@ -125,12 +125,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   function zoom(factor, x = scroll.clientWidth / 2, y = scroll.clientHeight / 2) {
     const before = root.size ?? fitting()
+    const edge = () => sheet.querySelector('.left').clientWidth
+    const places = [scroll.scrollLeft + x - edge(), scroll.scrollTop + y - edge()].map((at) => at / before)
     const size = Math.min(60, Math.max(fitting(), before * factor))
-    const [column, row] = [(scroll.scrollLeft + x) / before, (scroll.scrollTop + y) / before]
     root.size = size <= fitting() ? null : size
     draw()
-    scroll.scrollLeft = column * size - x
-    scroll.scrollTop = row * size - y
+    scroll.scrollTo(places[0] * size + edge() - x, places[1] * size + edge() - y)
   }
 
   root.querySelector('.in').onclick = () => zoom(1.6)

@@ -60,6 +60,7 @@ def choose_run(
     label: str = "Run",
     name: str = "run",
     without: str = "",
+    suits: Callable[[Run], bool] | None = None,
     notes: DeltaGenerator | None = None,
     on_change: Callable[[], None] | None = None,
 ) -> Run:
@@ -69,12 +70,16 @@ def choose_run(
         title, text: What the page will show, for the invitation.
         name: In the address.
         without: The name of a run that is not offered.
+        suits: Which runs to prefer where the address says nothing.
         notes: As of `choose`.
     """
     runs = {run.name: run for run in list_runs() if run.name != without}
     if not runs:
         missing(title, text, page="views/train.py", label="Train a network")
-    default = next((name for name, run in runs.items() if run.has_weights), next(iter(runs)))
+    usable = [run for run in runs.values() if run.has_weights]
+    if suits:
+        usable.sort(key=lambda run: not suits(run))
+    default = usable[0].name if usable else next(iter(runs))
     chosen = choose(
         label,
         {name: _title(run) for name, run in runs.items()},

@@ -85,7 +85,12 @@ def calibration_curve(curve: pd.DataFrame) -> None:
     )  # fmt: skip
     figure.add_bar(
         y=100 * (filled["confidence"] - filled["accuracy"]), base=100 * filled["accuracy"],
-        name="gap to what it said", marker=dict(color=palette.WRONG, opacity=0.35), row=1, col=1, **look,
+        name="gap to what it said", row=1, col=1,
+        marker=dict(
+            color="rgba(0,0,0,0)", line=dict(color=palette.WRONG, width=1.5),
+            pattern=dict(shape="/", fgcolor=palette.WRONG, size=7),
+        ),
+        **look,
     )  # fmt: skip
     figure.add_bar(
         y=filled["count"], marker_color=palette.NEUTRAL, showlegend=False, row=2, col=1, **look

@@ -185,7 +185,7 @@ def show_page(
         st.query_params["page"] = str(places[0] // PER_PAGE + 1)
     with st.container(horizontal=True, vertical_alignment="center"):
         page = choose_page(pages)
-        keys(page, pages, len(chosen))
+        keyboard.on_pages(page, pages, f"{len(chosen):,} pictures")
     shown = chosen.iloc[(page - 1) * PER_PAGE : page * PER_PAGE]
     rows = shown["index"].tolist()
     kept = st.query_params.to_dict()
@@ -203,19 +203,6 @@ def show_page(
     if clicked is not None:
         st.query_params.update(page=str(page), image=str(rows[clicked]))
         st.rerun()
-
-
-def keys(page: int, pages: int, count: int) -> None:
-    def go(other: int) -> None:
-        st.query_params["page"] = str(other)
-
-    actions = {}
-    if page > 1:
-        actions["ArrowLeft"] = lambda: go(page - 1)
-    if page < pages:
-        actions["ArrowRight"] = lambda: go(page + 1)
-    hint = f"{count:,} pictures" + (" · ← and → turn the page" if pages > 1 else "")
-    keyboard.on_keys(actions, hint, key="page-keys")
 
 
 def read_image(answers: pd.DataFrame, notes) -> int | None:
