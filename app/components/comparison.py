@@ -70,7 +70,7 @@ def show_curves(runs: Sequence[Run]) -> None:
         st.caption(f"Without a finished epoch, so without a curve: {', '.join(waiting)}.")
     if not epochs:
         return
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         over = st.segmented_control(
             "From left to right",
             ["Epochs", "Minutes"],

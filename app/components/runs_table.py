@@ -1,15 +1,15 @@
 """All runs as a table that can be sorted and ticked. What is ticked is in the address: `?runs=a,b`."""
 
+import zlib
 from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
 
-from components.messages import percent, plain
+from components.messages import plain
 from tinymodel.errors import UserError
 from tinymodel.runs import Run
 
-KEY = "runs-table"
 STATUS = {"running": "training"}  # the others are words already
 POINTS = 60  # of a small curve
 ROW, MOST_ROWS = 35, 12  # pixels; the table scrolls if there are more
@@ -25,10 +25,12 @@ def choose(runs: Sequence[Run]) -> list[Run]:
         st.warning(plain(f"There is no run {names} any more."), icon=":material/help:")
     chosen = [name for name in dict.fromkeys(wanted) if name in by_name]
     rows = [index for index, run in enumerate(runs) if run.name in chosen]
-    st.session_state[KEY] = dict(selection=dict(rows=rows, columns=[], cells=[]))
+    # Other rows make another table: else the browser would tick by number what has moved up to a deleted row.
+    key = f"runs-table-{zlib.crc32(','.join(by_name).encode())}"
+    st.session_state[key] = dict(selection=dict(rows=rows, columns=[], cells=[]))
 
     def keep() -> None:
-        ticked = [runs[index].name for index in st.session_state[KEY]["selection"]["rows"]]
+        ticked = [runs[index].name for index in st.session_state[key]["selection"]["rows"]]
         # Who was there before stays in front, and keeps its colour.
         show([name for name in chosen if name in ticked] + [n for n in ticked if n not in chosen])
 
@@ -38,7 +40,7 @@ def choose(runs: Sequence[Run]) -> list[Run]:
         hide_index=True,
         height=ROW * (1 + min(len(runs), MOST_ROWS)) + 3,
         placeholder="–",
-        key=KEY,
+        key=key,
         on_select=keep,
         selection_mode="multi-row",
         alt="All runs",
@@ -86,32 +88,26 @@ def summary(run: Run) -> dict:
 
 
 COLUMNS = dict(
-    name=st.column_config.TextColumn("Run", pinned=True, width="medium"),
+    name=st.column_config.TextColumn("Run", pinned=True, width=175),
     accuracy=st.column_config.NumberColumn(
         "Accuracy",
+        width=75,
         format="%.1f %%",
         help="The share of right answers on validation images, in its best epoch.",
     ),
     curve=st.column_config.LineChartColumn(
-        "Curve", y_min=0, y_max=1, width="small", help="Validation accuracy from 0 to 100 %."
+        "Curve", width=75, y_min=0, y_max=1, help="Validation accuracy from 0 to 100 %."
     ),
-    dataset=st.column_config.TextColumn("Dataset"),
-    preset=st.column_config.TextColumn("Preset", help="The recipe its settings started from."),
-    classes=st.column_config.NumberColumn("Classes", width="small"),
-    epochs=st.column_config.TextColumn("Epochs", width="small"),
+    dataset=st.column_config.TextColumn("Dataset", width=95),
+    preset=st.column_config.TextColumn(
+        "Preset", width=82, help="The recipe its settings started from."
+    ),
+    classes=st.column_config.NumberColumn("Classes", width=62),
+    epochs=st.column_config.TextColumn("Epochs", width=72),
     minutes=st.column_config.NumberColumn(
-        "Time", format="%.1f min", help="Of its finished epochs, pauses not counted."
+        "Time", width=68, format="%.1f min", help="Of its finished epochs, pauses not counted."
     ),
-    status=st.column_config.TextColumn("Status", width="small"),
-    bytes=st.column_config.NumberColumn("Size on disk", format="bytes"),
-    created=st.column_config.DatetimeColumn("Created", format="YYYY-MM-DD HH:mm"),
+    status=st.column_config.TextColumn("Status", width=84),
+    bytes=st.column_config.NumberColumn("Size", width=65, format="bytes", help="On the disk."),
+    created=st.column_config.DatetimeColumn("Created", width=95, format="D MMM HH:mm"),
 )
-
-
-def title(run: Run) -> str:
-    """'sample-classroom-1 · 86.8 %'"""
-    try:
-        best = run.best_accuracy
-    except UserError:
-        best = None
-    return run.name if best is None else f"{run.name} · {percent(best)}"
