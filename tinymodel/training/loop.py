@@ -18,6 +18,7 @@ from tinymodel.data import open_dataset
 from tinymodel.data.batches import IMAGENET_MEAN, IMAGENET_STD, TrainBatches, generator
 from tinymodel.errors import UserError
 from tinymodel.evaluation import FlipAveraged, evaluate, write_predictions
+from tinymodel.memory import give_back
 from tinymodel.runs import Run, RunWriter, describe_classes, to_ranges
 from tinymodel.scores import accuracy
 from tinymodel.training.clock import ActiveClock
@@ -124,9 +125,10 @@ class Training:
             raise
 
     def close(self) -> None:
-        """Let go of the run folder."""
+        """Let go of the run folder, and of the memory that the steps took."""
         if self.writer:
             self.writer.close()
+        give_back()
 
     def train(self) -> None:
         """Train to the end, or until a stop is requested; the status of the run says which.
