@@ -7,6 +7,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tinymodel.config import TrainConfig
@@ -106,3 +107,47 @@ def app(folders):
     from streamlit.testing.v1 import AppTest
 
     return AppTest.from_file(str(APP / "frame.py"), default_timeout=20)
+
+
+def write_scored_run(dataset: PreparedDataset, name: str, seed: int = 0, width: int = 2):
+    """A finished run with random weights and plausible predictions: about half of them right."""
+    import torch
+
+    from tinymodel import checkpoint
+    from tinymodel.evaluation import write_predictions
+    from tinymodel.network import BottleneckNet
+
+    config = TrainConfig(dataset=dataset.name, epochs=1, width=width)
+    writer = RunWriter.create(run_info(dataset, config), name)
+    add_epoch(writer, 1)
+    writer.update(status="finished")
+    writer.close()
+    run, classes = writer.run, len(dataset.classes)
+    torch.manual_seed(seed)
+    weights = BottleneckNet(classes=classes, width=width).state_dict()
+    checkpoint.save(dict(weights=weights, epoch=1, val_accuracy=0.5), run.folder / "best.pt")
+    labels = dataset.samples["label"].to_numpy(np.int64)[run.val_indices]
+    rows = np.arange(len(labels))
+    logits = np.random.default_rng(seed).normal(size=(len(labels), classes)) * 1.2
+    logits[rows, labels] += 1
+    probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    top = np.argsort(-probabilities, 1)[:, :5]
+    top_probabilities = np.take_along_axis(probabilities, top, 1)
+    table = dict(
+        index=run.val_indices,
+        label=labels,
+        prediction=top[:, 0],
+        confidence=top_probabilities[:, 0],
+        true_probability=probabilities[rows, labels],
+        loss=-np.log(probabilities[rows, labels]),
+        top5=list(top),
+        top5_probabilities=list(top_probabilities),
+    )
+    write_predictions(run.folder, pd.DataFrame(table))
+    return run
+
+
+@pytest.fixture
+def scored_run(folders):
+    """'scored', of six classes with 15 validation images each, and its predictions."""
+    return write_scored_run(write_small_dataset("six", classes=6, train=2, val=15), "scored")
