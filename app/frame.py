@@ -30,6 +30,12 @@ PAGES = [
         ("runs", "Runs", "stacked_line_chart", "All runs side by side: compare, share, delete."),
         ("gradcam", "Grad-CAM", "center_focus_strong", "Where the network looks."),
         ("looks", "Where it looks", "my_location", "Does the heat lie on the thing? Measured."),
+        (
+            "timelapse",
+            "Time-lapse",
+            "timelapse",
+            "The same pictures after every epoch: attention as it forms.",
+        ),
         ("mistakes", "Mistakes", "rule", "What the network got wrong (misclassified)."),
         (
             "confusion",

@@ -32,13 +32,13 @@ class Supervisor:
         """
         from tinymodel.training.loop import Training  # imports torch: not before somebody trains
 
-        return self._begin(lambda: Training.create(config, name))
+        return self._begin(lambda: Training.create(config, name, epoch_hooks()))
 
     def resume(self, name: str) -> str:
         """Go on with a stopped, failed or interrupted run. Raises as `start`."""
         from tinymodel.training.loop import Training
 
-        return self._begin(lambda: Training.resume(name))
+        return self._begin(lambda: Training.resume(name, epoch_hooks()))
 
     def _begin(self, make) -> str:
         with self._lock:
@@ -97,11 +97,18 @@ class Supervisor:
         return self.wait(timeout)
 
 
+def epoch_hooks() -> tuple:
+    """What is done after each epoch beside training: the time-lapse."""
+    from tinymodel.explain import timelapse
+
+    return (timelapse.record,)
+
+
 def describe(run: Run) -> str:
     """'The run sample-classroom-1 is training: epoch 3 of 12, about 2 min left.'"""
     progress = run.progress()
     state = "paused" if progress.status == "paused" else "training"
-    left = f", about {duration(progress.seconds_left)} left" if progress.seconds_left else ""
+    left = f", {about(progress.seconds_left)} left" if progress.seconds_left else ""
     return f"The run {run.name!r} is {state}: epoch {progress.epoch} of {progress.epochs}{left}."
 
 
@@ -119,6 +126,19 @@ def duration(seconds: float) -> str:
     if hours < 48:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     return f"{round(hours / 24)} days"
+
+
+def about(seconds: float) -> str:
+    """An estimate, no finer than it is: 'a few seconds', 'about 40 s', 'about 3 min', 'about 1 h 20 min'."""
+    if seconds < 10:
+        return "a few seconds"
+    for limit, step in (
+        (55, 10),
+        (3570, 60),
+    ):  # seconds: the largest value and what it is rounded to
+        if seconds < limit:
+            return f"about {duration(round(seconds / step) * step)}"
+    return f"about {duration(round(seconds / 600) * 600)}"
 
 
 supervisor = Supervisor()

@@ -1,0 +1,206 @@
+"""Time-lapse: the same pictures after every epoch, with the heat map, the answer and the mark on the curves together."""
+
+import numpy as np
+import streamlit as st
+from components import epoch_charts, gallery
+from components.messages import missing, percent, show_error, user_errors
+from components.pickers import choose_class, choose_run, forget
+
+from tinymodel.data import PreparedDataset
+from tinymodel.errors import UserError
+from tinymodel.evaluation import run_dataset
+from tinymodel.explain import render
+from tinymodel.explain.timelapse import MOST, Moment, read_moments, read_pins, write_pins
+from tinymodel.runs import ACTIVE, Run
+
+SIDE = 192  # pixels of a picture
+OFFERED = 24  # pictures of a class to choose from
+Moments = dict[int, dict[int, Moment]]
+
+
+def main() -> None:
+    st.title("Time-lapse")
+    st.caption("Watch the network learn to look: the same few pictures, after every epoch.")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        run = choose_run(
+            "No run yet",
+            "Here you will see the heat maps of a few pictures form, epoch by epoch, while a network learns. "
+            "They are recorded by themselves in every training.",
+            on_change=lambda: forget("epoch"),
+        )
+    try:
+        dataset = run_dataset(run)
+        moments = read_moments(run)
+        epochs = run.epochs()
+    except UserError as error:
+        show_error(error)
+        st.stop()
+    active = run.status in ACTIVE
+    if moments:
+        epoch = choose_epoch(run, len(epochs))
+        show_pictures(run, dataset, moments, epoch)
+        show_curves(run, moments, epochs, epoch)
+    elif active:
+        st.info(
+            "The first pictures appear here after the first epoch.", icon=":material/hourglass_top:"
+        )
+    else:
+        missing(
+            "Nothing was recorded",
+            f"The run '{run.name}' was not watched while it trained. Every new training is: its pictures can be "
+            "looked at here from the first epoch on.",
+            page="views/train.py",
+            label="Train a network",
+        )
+    if active:
+        wait_for_more(run, len(epochs))
+    if run.status != "finished":
+        choose_pins(run, dataset)
+
+
+def choose_epoch(run: Run, finished: int) -> int:
+    """The epoch to look at, which is in the address. It stays where it is when new epochs come."""
+    total, key = run.config.epochs, f"epoch-{run.name}"
+    if key not in st.session_state:
+        wanted = st.query_params.get("epoch", "")
+        known = wanted.isdecimal() and 1 <= int(wanted[:6]) <= total
+        st.session_state[key] = int(wanted) if known else max(1, finished)
+    st.query_params["epoch"] = str(st.session_state[key])
+    if total == 1:
+        return 1
+    chosen = st.slider(
+        "After epoch",
+        1,
+        total,
+        key=key,
+        help="Drag it, or press the arrow keys: pictures, answers and curves move together.",
+    )
+    if chosen > finished:
+        st.caption(f"Epoch {chosen} is still to come: this is the network after epoch {finished}.")
+    elif finished < total:
+        st.caption(f"{finished} of {total} epochs are recorded so far.")
+    return min(chosen, max(1, finished))
+
+
+def show_pictures(run: Run, dataset: PreparedDataset, moments: Moments, epoch: int) -> None:
+    same = st.toggle(
+        "Brightness comparable between epochs",
+        key="comparable",
+        bind="query-params",
+        help="On: the brightest place of all epochs sets the scale, so that weak evidence looks weak. "
+        "Off: every heat map uses the whole scale.",
+    )
+    images, captions, beside = [], [], []
+    for index, recorded in moments.items():
+        image = dataset.images[index]
+        name = true_name(dataset, index)
+        images.append(image)
+        if epoch not in recorded:
+            first = min(recorded)
+            captions.append(f"true: {name}\n{late(first) if epoch < first else 'not recorded'}")
+            beside.append([(np.full((SIDE, SIDE, 3), 127, np.uint8), "")])
+            continue
+        moment = recorded[epoch]
+        says, share = run.classes[moment.top[0][0]].name, moment.top[0][1]
+        mark = "✓" if says == name else "✗"
+        captions.append(f"true: {name}\n{mark} says: {says}, {percent(share)}")
+        top = max(float(one.heat.max()) for one in recorded.values()) if same else None
+        mixed = render.overlay(image, moment.heat, opacity=0.5, side=SIDE, smooth=True, top=top)
+        about = f"sure of {name}: {percent(moment.true_probability)}"
+        if not moment.heat.max() > 0:
+            about = f"nothing here speaks for {name}"
+        beside.append([(mixed, about)])
+    gallery.grid(images, captions, key="moments", side=SIDE, beside=beside)
+
+
+def late(first: int) -> str:
+    return f"pinned later: recorded from epoch {first} on"
+
+
+def show_curves(run: Run, moments: Moments, epochs, epoch: int) -> None:
+    total = run.config.epochs
+    dataset = run_dataset(run)
+    names = [true_name(dataset, index) for index in moments]
+    names = [f"{name} ({n})" if names.count(name) > 1 else name for n, name in enumerate(names, 1)]
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("Of all pictures: right answers (accuracy)", anchor=False)
+        epoch_charts.accuracy(epochs, epoch, total, key="accuracy")
+    with right:
+        st.subheader("Of these pictures: how sure of the truth", anchor=False)
+        epoch_charts.true_probabilities(
+            list(moments.values()), names, epoch, total, key="probabilities"
+        )
+
+
+@st.fragment(run_every=3)
+def wait_for_more(run: Run, finished: int) -> None:
+    """Draw the page anew when an epoch has ended; the chosen epoch stays."""
+    with user_errors():
+        if len(run.epochs()) != finished or run.status not in ACTIVE:
+            st.rerun()
+
+
+# Which pictures are watched
+
+
+def choose_pins(run: Run, dataset: PreparedDataset) -> None:
+    pins = read_pins(run)
+    with st.expander(f"Pictures that are watched: {len(pins)} of {MOST}", icon=":material/keep:"):
+        st.caption(
+            "A picture that is pinned now is recorded from the next epoch on. Click one to pin it or take it off; what "
+            "was recorded stays."
+        )
+        if pins:
+            show_pins(run, dataset, pins)
+        offer_more(run, dataset, pins)
+
+
+def show_pins(run: Run, dataset: PreparedDataset, pins: list[int]) -> None:
+    clicked = gallery.grid(
+        [dataset.images[index] for index in pins],
+        [f"{true_name(dataset, index)}\nclick: take it off" for index in pins],
+        key=f"pinned-{len(pins)}",
+        side=96,
+        clickable=True,
+    )
+    if clicked is not None:
+        pin(run, [index for index in pins if index != pins[clicked]])
+
+
+def offer_more(run: Run, dataset: PreparedDataset, pins: list[int]) -> None:
+    label = choose_class("Pin more of", run.classes, name="pin", anything="All classes")
+    rows = run.val_indices
+    if label is not None:
+        of_class = dataset.find_class(run.classes[label].wnid)
+        rows = rows[dataset.samples["label"].to_numpy()[rows] == of_class]
+    else:
+        rows = rows[:: max(1, len(rows) // OFFERED)]
+    rows = [int(row) for row in rows if row not in set(pins)][:OFFERED]
+    if not rows:
+        return
+    clicked = gallery.grid(
+        [dataset.images[row] for row in rows],
+        [true_name(dataset, row) for row in rows],
+        key=f"offered-{label}-{len(pins)}",
+        side=96,
+        clickable=True,
+    )
+    if clicked is not None:
+        pin(run, [*pins, rows[clicked]])
+
+
+def pin(run: Run, pins: list[int]) -> None:
+    try:
+        write_pins(run, pins)
+    except (UserError, OSError) as error:
+        show_error(error if isinstance(error, UserError) else "The pins could not be saved.")
+        return
+    st.rerun()
+
+
+def true_name(dataset: PreparedDataset, index: int) -> str:
+    return dataset.classes[int(dataset.samples["label"].iloc[index])].name
+
+
+main()
