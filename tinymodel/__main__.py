@@ -1,13 +1,15 @@
 """The command line: python -m tinymodel prepare | train | stop | evaluate | export."""
 
 import argparse
+import json
 import signal
 import sys
 import threading
 import time
+from dataclasses import fields
 from pathlib import Path
 
-from tinymodel.config import DEVICES, PRECISIONS, PRESETS, from_preset
+from tinymodel.config import DEVICES, PRECISIONS, PRESETS, TrainConfig, from_preset
 from tinymodel.errors import UserError
 
 
@@ -63,6 +65,14 @@ def make_parser() -> argparse.ArgumentParser:
     train.add_argument("--device", choices=DEVICES)
     train.add_argument("--precision", choices=PRECISIONS)
     train.add_argument("--run", help="what to call the run")
+    train.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=setting,
+        metavar="NAME=VALUE",
+        help="any other value of the recipe by its name in run.json, such as mix=cutmix",
+    )
     train.set_defaults(command=run_train)
 
     stop = commands.add_parser("stop", help="ask a run to save itself and end, whoever trains it")
@@ -88,6 +98,17 @@ def number_or_list(text: str) -> int | tuple[str, ...]:
         if text.isdigit()
         else tuple(part.strip() for part in text.split(",") if part.strip())
     )
+
+
+def setting(text: str) -> tuple[str, object]:
+    """'skip=false' → ('skip', False): numbers, true, false and null as in JSON, anything else is text."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
+    try:
+        return name.strip(), json.loads(value)
+    except ValueError:
+        return name.strip(), value.strip()
 
 
 class ProgressLine:
@@ -160,8 +181,41 @@ def interrupt(signum, frame) -> None:
 
 
 def run_train(options: argparse.Namespace) -> None:
+    from tinymodel.training import distributed
     from tinymodel.training.loop import Training
+    from tinymodel.training.supervisor import epoch_hooks
 
+    distributed.share_threads()
+    if options.resume:
+        training = Training.resume(options.resume, epoch_hooks())
+    else:
+        training = Training.create(config_of(options), options.run, epoch_hooks())
+    problems: list[BaseException] = []
+    run = training.run  # None in all but the leading one of several processes
+    name = training.info["name"]
+    thread = threading.Thread(target=_train, args=(training, problems), name=f"train {name}")
+    stop_signals(run)
+    thread.start()
+    if run is None:
+        thread.join()
+    else:
+        processes = f" with {training.team.world} processes" if training.team.world > 1 else ""
+        print(f"Training {name}{processes} in {run.folder}", flush=True)
+        watch(run, thread)
+    distributed.leave()
+    if problems:
+        raise UserError((run and run.message) or str(problems[0])) from problems[0]
+    if run:
+        best = run.best_accuracy
+        print(f"{name}: {run.status}" + (f", best validation accuracy {best:.1%}" if best else ""))
+
+
+def config_of(options: argparse.Namespace) -> TrainConfig:
+    """The configuration that the command line describes."""
+    if not options.dataset:
+        raise UserError(
+            "Say which data to train on with --dataset NAME, or go on with --resume RUN."
+        )
     names = (
         "classes",
         "hold_out_classes",
@@ -173,31 +227,15 @@ def run_train(options: argparse.Namespace) -> None:
         "device",
         "precision",
     )
-    if options.resume:
-        training = Training.resume(options.resume)
-    else:
-        if not options.dataset:
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    known = {item.name for item in fields(TrainConfig)} - {"preset", "dataset"}
+    for name, value in options.set:
+        if name not in known:
             raise UserError(
-                "Say which data to train on with --dataset NAME, or go on with --resume RUN."
+                f"There is no value {name!r} to set; there are {', '.join(sorted(known))}."
             )
-        given = {
-            name: getattr(options, name) for name in names if getattr(options, name) is not None
-        }
-        training = Training.create(
-            from_preset(options.preset, dataset=options.dataset, **given), options.run
-        )
-    run = training.run
-    print(f"Training {run.name} in {run.folder}", flush=True)
-
-    problems: list[BaseException] = []
-    thread = threading.Thread(target=_train, args=(training, problems), name=f"train {run.name}")
-    stop_signals(run)
-    thread.start()
-    watch(run, thread)
-    if problems:
-        raise UserError(run.message or str(problems[0])) from problems[0]
-    best = run.best_accuracy
-    print(f"{run.name}: {run.status}" + (f", best validation accuracy {best:.1%}" if best else ""))
+        given[name] = tuple(value) if isinstance(value, list) else value
+    return from_preset(options.preset, dataset=options.dataset, **given)
 
 
 def _train(training, problems: list[BaseException]) -> None:
@@ -208,9 +246,11 @@ def _train(training, problems: list[BaseException]) -> None:
 
 
 def stop_signals(run) -> None:
-    """Ctrl-C and SIGTERM ask the run to save itself and end."""
+    """Ctrl-C and SIGTERM ask the run to save itself and end; the others of several processes leave that to the first."""
 
     def ask(signum, frame) -> None:
+        if run is None:
+            return
         print("\nStopping after this batch; the run can be resumed.", file=sys.stderr)
         (run.folder / "request").write_text("stop", encoding="utf-8")
 

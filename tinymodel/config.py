@@ -75,7 +75,7 @@ class TrainConfig:
     per_class: int | None = option(
         None,
         group="data",
-        label="Training images a class",
+        label="Training images per class",
         help="Fewer images train faster and generalise worse.",
         minimum=2,
         maximum=1_000_000,
@@ -482,6 +482,21 @@ PRESETS: dict[str, Preset] = {
         "A quarter-width network and the fastest recipe we know: good accuracy on ten classes in two to three "
         "minutes on a laptop.",
         MappingProxyType({}),
+    ),
+    "fast": Preset(
+        "Fast",
+        "The most accuracy for the time, at any width: Muon, images that grow while it trains, each mirrored every other "
+        "epoch. The shipped network was trained so.",
+        MappingProxyType(
+            dict(
+                epochs=15,
+                batch_size=128,
+                muon_learning_rate=0.12,
+                start_side=40,
+                alternating_flip=True,
+                flip_average=True,
+            )
+        ),
     ),
     "reference": Preset(
         "Reference",
