@@ -29,7 +29,7 @@ function element(tag, className, parent, text) {
 
 const WORDS = {
   running: 'training', paused: 'paused', stopped: 'stopped', interrupted: 'interrupted', failed: 'failed',
-  finished: 'finished',
+  finished: 'finished', gone: 'deleted or renamed',
 }
 const active = (status) => status && (status.status === 'running' || status.status === 'paused')
 
@@ -66,8 +66,7 @@ function card(root, data, component) {
     bar.style.display = active(status) ? '' : 'none'
     fill.style.width = 100 * status.run_fraction + '%'
     if (active(status)) {
-      const left = status.status === 'running' && status.seconds_left != null
-        ? `${duration(status.seconds_left)} left` : word(status)
+      const left = status.status === 'running' && status.time_left ? `${status.time_left} left` : word(status)
       line.textContent = `${epochsOf(status)} · ${left}`
       figures.textContent = status.val_accuracy == null
         ? 'first results after epoch 1' : `validation ${percent(status.val_accuracy)}`
@@ -112,8 +111,7 @@ function progress(root, data) {
     values.left.label.textContent = going ? 'Time left' : 'State'
     values.best.label.textContent = active(status) ? 'Best so far' : 'Best'
     values.now.label.textContent = active(status) ? 'Validation accuracy' : 'Last validation accuracy'
-    values.left.textContent = going
-      ? (status.seconds_left == null ? 'measuring …' : duration(status.seconds_left)) : word(status)
+    values.left.textContent = going ? (status.time_left ?? 'measuring …') : word(status)
     values.speed.textContent = status.images_per_second == null
       ? '–' : `${Math.round(status.images_per_second)} images/s`
     values.now.textContent = percent(status.val_accuracy)
@@ -123,7 +121,8 @@ function progress(root, data) {
   return {
     status: (hubNow) => {
       const current = hubNow.current?.run === data.run ? hubNow.current : null
-      status = hubNow.statuses[data.run] ?? current ?? status
+      status = hubNow.gone.includes(data.run) ? { ...status, status: 'gone', state: 'gone' }
+        : hubNow.statuses[data.run] ?? current ?? status
       draw()
       return status
     },
@@ -206,7 +205,9 @@ function curves(root, data) {
       legend: { orientation: 'h', x: 0, y: 1.02, yanchor: 'bottom' }, hovermode: 'closest',
       xaxis: { ...axis, title: { text: 'epoch' }, range: [0, data.epochs * 1.015],
         dtick: data.epochs <= 7 ? 1 : data.epochs <= 15 ? 2 : undefined },
-      yaxis: { ...axis, tickformat: graph.format, rangemode: 'tozero' },
+      // Left alone, plotly would give an empty chart an axis from -1 to 4: accuracies up to 400 %.
+      yaxis: { ...axis, tickformat: graph.format, rangemode: 'tozero',
+        ...(graph.filled ? {} : { range: [0, 1], showticklabels: graph.format !== '' }) },
     }
   }
   const traces = (graph) => {
@@ -220,20 +221,23 @@ function curves(root, data) {
     modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d'] }
 
   async function redraw() {
-    for (const graph of graphs) {
-      graph.node.querySelector('.tm-skeleton')?.remove()
-      await plotly.react(graph.node, traces(graph), layout(graph), config)
-    }
+    for (const graph of graphs) await draw(graph)
   }
-  async function extend(message) {
-    const fresh = { steps: message.steps.length ? message.steps[0].map((_, c) => message.steps.map((r) => r[c]))
-      : [[], [], [], []], epochs: message.epochs }
+  async function draw(graph) {
+    graph.node.querySelector('.tm-skeleton')?.remove()
+    const now = traces(graph)
+    graph.filled = now.some((trace) => trace.x.length)
+    await plotly.react(graph.node, now, layout(graph), config)
+  }
+  async function extend() {
     for (const graph of graphs) {
-      const parts = graph.traces.map(({ from }) => from(fresh))
-      const changed = parts.flatMap((part, index) => (part.x.length ? [index] : []))
-      if (changed.length) {
+      const now = traces(graph), drawn = graph.node.data.map((trace) => trace.x.length)
+      const changed = now.flatMap((trace, i) => (trace.x.length > drawn[i] ? [i] : []))
+      if (changed.length && !graph.filled) {
+        await draw(graph)  // its axes are those of an empty chart
+      } else if (changed.length) {
         await plotly.extendTraces(graph.node,
-          { x: changed.map((i) => parts[i].x), y: changed.map((i) => parts[i].y) }, changed)
+          { x: changed.map((i) => now[i].x.slice(drawn[i])), y: changed.map((i) => now[i].y.slice(drawn[i])) }, changed)
       }
     }
   }
@@ -241,7 +245,7 @@ function curves(root, data) {
   const then = (work) => { queue = queue.then(() => (closed ? null : work())).catch((e) => console.error(e)) }
   const theme = () => style('--st-text-color', '') + style('--st-border-color', '')
   const close = hub.onRows(data.run, (message) => {
-    if (plotly) then(() => (message ? extend(message) : redraw()))
+    if (plotly) then(() => (message ? extend() : redraw()))
   })
   import(new URL(data.plotly, document.baseURI).href).then((module) => {
     plotly = globalThis.Plotly ?? module.default

@@ -9,9 +9,10 @@ import streamlit as st
 
 from tinymodel.errors import UserError
 from tinymodel.jobs import Job
-from tinymodel.training.supervisor import duration
+from tinymodel.training.supervisor import about, duration
 
 __all__ = [
+    "about",
     "duration",
     "invite",
     "missing",
@@ -75,7 +76,7 @@ def _follow(job: Job, stoppable: bool) -> None:
     if not job.active:
         st.rerun()
     left = job.seconds_left
-    text = job.message if left is None else f"{job.message} · {duration(left)} left"
+    text = job.message if left is None else f"{job.message} · {about(left)} left"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.progress(job.fraction, text)
         if stoppable:

@@ -7,7 +7,7 @@ function openHub() {
   const runs = new Map()  // name → {steps: [columns], epochs: [rows], listeners}
   const statusListeners = new Set()
   let source = null, opened = '', lastId = '', timer = null, url = ''
-  const hub = { current: undefined, statuses: {} }
+  const hub = { current: undefined, statuses: {}, gone: [] }
 
   const get = (name) => {
     if (!runs.has(name)) runs.set(name, { steps: [[], [], [], []], epochs: [], listeners: new Set() })
@@ -29,9 +29,8 @@ function openHub() {
     source = new EventSource(url + '?' + query.join('&'))
     source.addEventListener('rows', (event) => take(JSON.parse(event.data), event.lastEventId))
     source.addEventListener('status', (event) => {
-      const { current, runs: shown } = JSON.parse(event.data)
-      hub.current = current
-      hub.statuses = shown
+      const { current, runs: shown, gone } = JSON.parse(event.data)
+      Object.assign(hub, { current, statuses: shown, gone })
       for (const listener of [...statusListeners]) listener()
     })
     source.onerror = () => { if (source?.readyState === EventSource.CLOSED) schedule(3000) }

@@ -28,6 +28,7 @@ from starlette.routing import Route
 from tinymodel.errors import UserError
 from tinymodel.runs import ACTIVE, Run, list_runs
 from tinymodel.tables import TableTail
+from tinymodel.training.supervisor import about
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def describe(run: Run) -> dict[str, Any]:
         epoch_fraction=progress.epoch_fraction,
         run_fraction=progress.run_fraction,
         images_per_second=progress.images_per_second,
-        seconds_left=progress.seconds_left,
+        time_left=None if progress.seconds_left is None else about(progress.seconds_left),
         val_accuracy=progress.val_accuracy,
         best_accuracy=progress.best_accuracy,
     )
@@ -137,6 +138,7 @@ class Hub:
         self.feeds: dict[str, Feed] = {}
         self.statuses: dict[str, dict] = {}
         self.current: str | None = None
+        self.gone: set[str] = set()  # of the watched runs: deleted or renamed
         self._searched = 0.0
         self._looked = asyncio.Event()
         self._loop: asyncio.Task | None = None
@@ -190,7 +192,8 @@ class Hub:
             run = current_run()
             self.current = run.name if run else None
             shown = {run.name: run} if run else {}
-            shown |= {name: feed.run for name, feed in self.feeds.items()}
+            self.gone = {name for name in watched if not _is_there(name)}
+            shown |= {n: feed.run for n, feed in self.feeds.items() if n not in self.gone}
             statuses = {}
             for name, run in shown.items():
                 with contextlib.suppress(UserError, KeyError, OSError):
@@ -214,9 +217,18 @@ class Hub:
                         yield f"id: {event_id}\n{_event('rows', rows)}"
                 shown = {key: value for key, value in self.statuses.items() if key in names}
                 current = self.statuses.get(self.current or "")
-                status = _event("status", dict(current=current, runs=shown))
+                gone = [name for name in names if name in self.gone]
+                status = _event("status", dict(current=current, runs=shown, gone=gone))
                 yield status if status != told else ": nothing new\n\n"  # notices a closed tab
                 told = status
+
+
+def _is_there(name: str) -> bool:
+    try:
+        Run.open(name)
+    except UserError:
+        return False
+    return True
 
 
 def _event(kind: str, data: dict[str, Any]) -> str:

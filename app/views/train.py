@@ -1,9 +1,9 @@
 """Train: choose what to learn from and how, start, watch it learn."""
 
 import streamlit as st
-from components import live, stream
+from components import comparison, live, stream
 from components.config_form import choose_preset, config_form, set_value
-from components.messages import duration, missing, plain, show_error, show_job, user_errors
+from components.messages import about, missing, plain, show_error, show_job, user_errors
 from streamlit.delta_generator import DeltaGenerator
 
 from tinymodel import jobs
@@ -40,7 +40,10 @@ def choose_run(bar: DeltaGenerator) -> str:
     wanted = st.query_params.get("run")
     if wanted not in names:
         if wanted:
-            st.warning(plain(f"There is no run {wanted[:60]!r} any more."), icon=":material/help:")
+            st.warning(
+                plain(f"There is no run {wanted[:60]!r} any more: it was deleted or renamed."),
+                icon=":material/help:",
+            )
         wanted = current.name if current.status in ACTIVE else NEW
     st.session_state["train-run"] = wanted
     return bar.selectbox(
@@ -108,8 +111,7 @@ def estimate(config: TrainConfig, may_measure: bool) -> float | None:
     if known is None or (job and job.active):
         show_job(job)
         return None
-    about = f"about {duration(known.seconds)}"
-    st.metric("How long it will take", about, label_visibility="collapsed")
+    st.metric("How long it will take", about(known.seconds), label_visibility="collapsed")
     st.caption(
         f"Measured here: {known.images_per_second:,.0f} images per second, "
         f"{known.precision} {known.memory_format} on {known.device.upper()}."
@@ -159,7 +161,7 @@ def offer_less(config: TrainConfig, seconds: float) -> None:
             width="stretch",
         )
     else:
-        st.caption("Fewer classes, fewer images a class or a smaller width help most.")
+        st.caption("Fewer classes, fewer images per class or a smaller width help most.")
 
 
 def go_to(begin) -> None:
@@ -202,11 +204,14 @@ def watch(run: Run, bar: DeltaGenerator) -> None:
                 st.page_link(
                     f"views/{page}.py", label=label, icon=f":material/{icon}:", query_params=query
                 )
-    with st.expander("What this run was told", icon=":material/tune:"):
-        told = {key: str(value) for key, value in run.config.to_json().items()}
-        info = run.info()
-        told |= {key: info.get(key, "") for key in ("device", "precision", "memory_format")}
-        st.dataframe(told, width="stretch")
+    with st.expander("Settings of this run", icon=":material/tune:"):
+        settings = comparison.settings(run)
+        st.dataframe(
+            dict(Setting=list(settings), Value=list(settings.values())),
+            hide_index=True,
+            height="content",
+            alt="Settings of this run",
+        )
 
 
 def controls(run: Run, status: str) -> None:

@@ -122,7 +122,22 @@ def test_a_deleted_run_does_not_end_the_stream(writer):
     writer.close()
     writer.run.delete()
     seen = events_of([name, "never-there"], {}, lambda kind, _: kind == "status")
-    assert seen == [("status", {"current": None, "runs": {}}, "")]
+    gone = [name, "never-there"]
+    assert seen == [("status", {"current": None, "runs": {}, "gone": gone}, "")]
+
+
+def test_a_run_renamed_while_it_is_watched_is_gone(writer):
+    name = writer.run.name
+    writer.close()
+
+    def until(kind, data):
+        if kind == "rows":
+            writer.run.rename("other")
+        return kind == "status" and data["gone"]
+
+    seen = events_of([name], {}, until)
+    assert seen[-1][1]["gone"] == [name] and seen[-1][1]["runs"] == {}
+    assert seen[-1][1]["current"]["run"] == "other"
 
 
 def test_one_bad_look_does_not_end_the_stream(writer, monkeypatch):

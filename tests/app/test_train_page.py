@@ -112,7 +112,7 @@ def test_the_classroom_preset_takes_ten_of_many_classes(page, folders, measured,
 
 def test_the_length_is_shown_before_start(page, small_dataset, measured):
     shown = page(dataset="small")
-    assert shown.metric[0].value == "about 2 min 40 s"
+    assert shown.metric[0].value == "about 3 min"
     assert any("390 images per second" in item.value for item in shown.caption)
     assert not shown.warning
 

@@ -104,6 +104,30 @@ def test_the_page_is_drawn_anew_when_the_run_ends(tab, server, training):
     assert tab.frames_received == frames  # once, not for ever
 
 
+def test_a_run_that_is_deleted_elsewhere_is_said_to_be_gone(tab, server, training):
+    open_run(tab, server, training.run.name)
+    training.update(status="stopped")
+    training.close()
+    expect(tab.get_by_role("button", name="Resume")).to_be_visible(timeout=6000)
+    training.run.delete()
+    expect(tab.get_by_text("was deleted or renamed")).to_be_visible(timeout=6000)
+    assert tab.locator(".js-plotly-plot").count() == 0
+
+
+def test_an_empty_chart_has_a_sensible_axis_until_there_are_points(tab, server, training):
+    training.cut(None)
+    tab.goto(f"{server.url}/train?run={training.run.name}")
+    tab.wait_for_function("() => document.querySelectorAll('.js-plotly-plot').length === 3")
+    axis = "() => document.querySelector('.js-plotly-plot').layout.yaxis.range"
+    assert tab.evaluate(axis) == [0, 1]  # accuracy, not 400 %
+    add_epoch(training, 1)
+    wait_for_points(tab, 34)
+    assert 0.1 < tab.evaluate(axis)[1] < 0.9
+    add_epoch(training, 2)
+    wait_for_points(tab, 68)
+    assert tab.evaluate(POINTS) == 68
+
+
 def test_a_resume_that_cuts_the_tables_takes_points_back(tab, server, training):
     lengths = training.lengths()
     add_epoch(training, 2)

@@ -10,7 +10,7 @@ import pytest
 from tinymodel.config import TrainConfig
 from tinymodel.errors import UserError
 from tinymodel.runs import Run
-from tinymodel.training.supervisor import Supervisor, duration
+from tinymodel.training.supervisor import Supervisor, about, duration
 
 
 @pytest.fixture
@@ -135,4 +135,18 @@ def test_durations_are_words_for_people():
         "25 min",
         "3 h 10 min",
         "5 days",
+    ]
+
+
+def test_estimates_are_no_finer_than_they_are():
+    assert [about(s) for s in (0.4, 12, 54, 58, 196, 3560, 3590, 4700, 200000)] == [
+        "a few seconds",
+        "about 10 s",
+        "about 50 s",
+        "about 1 min",
+        "about 3 min",
+        "about 59 min",
+        "about 1 h",
+        "about 1 h 20 min",
+        "about 2 days",
     ]
