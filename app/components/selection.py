@@ -67,3 +67,9 @@ def show_heat_maps(run: Run, answers: pd.DataFrame, picked: list[int], images: n
         beside=beside,
         side=heat_maps.SIDE,
     )
+    st.page_link(
+        "views/gradcam.py",
+        label="Compare their layers and methods with Grad-CAM",
+        icon=":material/center_focus_strong:",
+        query_params=dict(run=run.name, images=",".join(map(str, picked))),
+    )

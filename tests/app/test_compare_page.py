@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import pytorch_grad_cam  # noqa: F401  (seconds: now, and not while a page waits for its first map)
 from conftest import write_scored_run, write_small_dataset
 
 from tinymodel import jobs, scores

@@ -5,6 +5,7 @@ import os
 
 import pandas as pd
 import pytest
+import pytorch_grad_cam  # noqa: F401  (seconds: now, and not while a page waits for its first map)
 import torch
 from conftest import add_epoch, run_info, write_small_dataset
 
