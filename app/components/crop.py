@@ -111,7 +111,7 @@ def choose_square(photo: Photo, *, key: str) -> Crop:
             source="data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode(),
             width=width,
             height=height,
-            shown=max(160, min(420, round(420 * width / height))),
+            shown=max(160, min(560, round(400 * width / height))),  # CSS pixels: 400 high at most
             crop=kept,
         ),
         key=key,

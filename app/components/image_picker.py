@@ -66,8 +66,12 @@ def choose_subjects(
         source = choose("Picture", SOURCES, name="source", as_row=True, notes=notes)
     if source == "upload":
         return own_picture()
-    index = current_image(run, dataset, notes)
-    chosen = current_images(run, dataset, notes) or [index] if several else [index]
+    chosen = current_images(run, dataset, notes) if several else []
+    if chosen and "image" not in st.query_params:
+        index = chosen[0]  # whose class is the first to choose more from
+    else:
+        index = current_image(run, dataset, notes)
+    chosen = chosen or [index]
     with controls:
         if source == "class":
             choose_image_class(run, dataset, index)

@@ -24,14 +24,12 @@ def points(fraction: float) -> str:
     return f"{100 * fraction:+.1f} points".replace("-", "−")
 
 
-def compare(
-    estimates: Mapping[str, Estimate], *, key: str, unit: str, zero: str | None = None
-) -> None:
+def compare(estimates: Mapping[str, Estimate], *, key: str, unit: str, title: str) -> None:
     """One line a map: its mean and the 95 % interval.
 
     Args:
-        unit: Behind the numbers: '%' or 'points'.
-        zero: Words at the zero line, where that means something.
+        unit: Behind the numbers: '%', or 'points', of which zero means something.
+        title: Of the axis.
     """
     names = list(estimates)
     found = [estimates[name] for name in names]
@@ -61,12 +59,11 @@ def compare(
     )
     palette.layout(figure, height=70 + 56 * len(names))
     figure.update_yaxes(autorange="reversed", fixedrange=True)
-    figure.update_xaxes(ticksuffix=" %" if unit == "%" else "", fixedrange=True, nticks=6)
+    figure.update_xaxes(title=title, fixedrange=True, nticks=6)
     if unit == "%":
-        figure.update_xaxes(range=[-4, 108])
-    if zero:
+        figure.update_xaxes(range=[-4, 108], ticksuffix=" %")
+    else:
         figure.add_vline(x=0, line=dict(color=palette.NEUTRAL, width=1, dash="dot"))
-        figure.update_xaxes(title=zero)
     st.plotly_chart(figure, key=key, config=palette.CHART_CONFIG | dict(displayModeBar=False))
 
 

@@ -30,7 +30,7 @@ def choose_photo() -> tuple[Photo, Crop] | None:
             show_error(problem)
         return None
     photo: Photo = st.session_state[_STORE]
-    left, right = st.columns([2, 1], gap="large")
+    left, right = st.columns([3, 2], gap="large")
     with left:
         square = crop.choose_square(photo, key=f"own-photo-square-{count}")
         st.caption(
@@ -38,7 +38,7 @@ def choose_photo() -> tuple[Photo, Crop] | None:
             + (f" {photo.note}" if photo.note else "")
         )
     with right:
-        gallery.picture(photo.seen(square), side=128, caption="The square in 64×64 pixels")
+        gallery.picture(photo.seen(square), side=192, caption="The square in 64×64 pixels")
         st.button("Another picture", icon=":material/refresh:", on_click=_forget)
     return photo, square
 

@@ -114,26 +114,33 @@ def measured(run: Run, split: str) -> pd.DataFrame:
 
 def show_suspects(run: Run) -> None:
     """Classes that are right for the wrong reason more often than others, in words."""
-    lines = []
+    found = []
     for split, title in localisation.SPLITS.items():
-        if (table := localisation.kept(run, split)) is None:
-            continue
-        for row in localisation.suspects(table).head(3).itertuples():
-            query = urlencode(
-                {"run": run.name, "split": split, "class": run.classes[row.label].wnid}
-                | dict(field="right-elsewhere")
+        if (table := localisation.kept(run, split)) is not None:
+            found += [
+                (split, title, row) for row in localisation.suspects(table).head(3).itertuples()
+            ]
+    if not found:
+        return
+    lines = [
+        f"- **{plain(run.classes[row.label].name)}**, {title.lower()} pictures: {percent(row.share)} of the right answers "
+        f"look elsewhere; of all other classes {percent(row.others)}."
+        for _, title, row in found
+    ]
+    st.warning(
+        "**Right for the wrong reason?** These classes stand out:\n\n" + "\n".join(lines),
+        icon=":material/psychology_alt:",
+    )
+    with st.container(horizontal=True):
+        for split, title, row in found:
+            item = run.classes[row.label]
+            query = dict(split=split, field="right-elsewhere", **{"class": item.wnid})
+            st.button(
+                f"{plain(item.name)}: show its {row.images} {title.lower()} pictures",
+                key=f"suspect-{split}-{row.label}",
+                icon=":material/search:",
+                on_click=lambda query=query: (forget("page"), st.query_params.update(query)),
             )
-            name = plain(run.classes[row.label].name)
-            lines.append(
-                f"- [**{name}**](looks?{query}), {title.lower()} pictures: {percent(row.share)} of the right answers look "
-                f"elsewhere; of all other classes {percent(row.others)}."
-            )
-    if lines:
-        st.warning(
-            "**Right for the wrong reason?** These classes stand out; see what the pictures have in common:\n\n"
-            + "\n".join(lines),
-            icon=":material/psychology_alt:",
-        )
 
 
 def show_summary(table: pd.DataFrame) -> None:
@@ -150,11 +157,13 @@ def show_summary(table: pd.DataFrame) -> None:
     with left:
         st.subheader("Heat inside the box, more than chance", anchor=False)
         localisation_charts.compare(
-            gains, key="gain", unit="points", zero="points; 0 is where a blind map would be"
+            gains, key="gain", unit="points", title="points; 0 is where a blind map would be"
         )
     with right:
         st.subheader("Hottest place in the box (pointing game)", anchor=False)
-        localisation_charts.compare(hits, key="pointing", unit="%")
+        localisation_charts.compare(
+            hits, key="pointing", unit="%", title="pictures whose hottest place is in the box"
+        )
     blank = int(table["network_inside"].isna().sum())
     st.caption(
         f"Of {len(table):,} pictures; lines: 95 % intervals. Maps for the true class."
@@ -264,7 +273,7 @@ def describe(run: Run, row) -> str:
     true, says = run.classes[row.label].name, run.classes[row.prediction].name
     return (
         f"true: {true}\nsays: {says}, {percent(row.confidence)}\n"
-        f"{row.inside:.0%} of the heat in {row.area:.0%} of the picture"
+        f"{percent(row.inside)} of the heat in {percent(row.area)} of the picture"
     )
 
 

@@ -130,7 +130,7 @@ def test_ones_own_picture_is_explained_even_without_the_dataset(app, run, gone):
     assert not app.exception
     assert "The network says: **colour " in texts(app)
     assert shown(app)[0] == "The square in 64×64 pixels"
-    assert shown(app)[-1] == "Both together, on your picture"
+    assert shown(app)[-1] == "Both together, as sharp as your picture is"
 
 
 def bomb() -> bytes:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tinymodel.errors import UserError
-from tinymodel.explain.photo import DIM, LONGEST, Crop, open_photo
+from tinymodel.explain.photo import LONGEST, Crop, open_photo
 
 
 def encoded(image: Image.Image, form: str = "PNG", **options) -> bytes:
@@ -104,11 +104,12 @@ def test_the_network_sees_the_square_alone():
 
 
 def test_the_heat_lies_over_the_square_at_the_photos_own_resolution():
-    photo = open_photo(encoded(halves(200, 100)), "x.png")
+    photo = open_photo(encoded(halves(1200, 600)), "x.png")
     heat = np.zeros((8, 8), np.float32)
     heat[0, 0] = 1
-    drawn = photo.overlay(Crop(100, 0, 100), heat, opacity=1.0, smooth=False)
-    assert drawn.shape == photo.pixels.shape
-    assert drawn[2, 102].tolist() == [252, 255, 164]  # the hottest colour, in the square's corner
-    assert drawn[50, 150].tolist() == [0, 0, 4]  # the coldest
-    assert drawn[50, 50].tolist() == [int(200 * np.float32(DIM)), 0, 0]  # not seen: dimmed
+    drawn = photo.overlay(Crop(300, 0, 600), heat, opacity=1.0, smooth=False)
+    assert drawn.shape == (600, 600, 3)
+    assert drawn[2, 2].tolist() == [252, 255, 164]  # the hottest colour, in the square's corner
+    assert drawn[500, 500].tolist() == [0, 0, 4]  # the coldest
+    bare = photo.overlay(Crop(300, 0, 600), heat, opacity=0.0, smooth=False)
+    np.testing.assert_array_equal(bare, photo.pixels[:, 300:900])  # every pixel of the photo

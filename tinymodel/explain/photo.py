@@ -1,4 +1,4 @@
-"""Somebody's own photo: the whole of it, the square that the network sees, and the heat map over the whole."""
+"""Somebody's own photo: the whole of it, the square that the network sees, and the heat map over that."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from tinymodel.errors import UserError
 from tinymodel.explain import render
 
 LONGEST = 1600  # pixels a side that are kept of a photo: 7.7 MB at most
-DIM = 0.4  # brightness of what the network does not see
+SMALLEST = 320  # pixels of a square with its heat map
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,10 @@ class Photo:
         square = Image.fromarray(np.ascontiguousarray(self.cut(crop)))
         return np.asarray(square.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
 
-    def overlay(
-        self, crop: Crop, heat: np.ndarray, *, opacity: float, smooth: bool = True
-    ) -> np.ndarray:
-        """The heat map over its square at the photo's own resolution, the rest of the photo dimmed: uint8 (h, w, 3)."""
-        whole = (self.pixels * np.float32(DIM)).astype(np.uint8)
-        square = render.overlay(
-            self.cut(crop), heat, opacity=opacity, side=crop.side, smooth=smooth
-        )
-        whole[crop.y : crop.y + crop.side, crop.x : crop.x + crop.side] = square
-        return whole
+    def overlay(self, crop: Crop, heat: np.ndarray, *, opacity: float, smooth: bool) -> np.ndarray:
+        """The heat map over the square, at the photo's own resolution or a little more: uint8 (n, n, 3)."""
+        side = max(crop.side, SMALLEST)
+        return render.overlay(self.cut(crop), heat, opacity=opacity, side=side, smooth=smooth)
 
 
 def open_photo(data: bytes, name: str) -> Photo:

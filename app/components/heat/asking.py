@@ -63,9 +63,9 @@ def ask(run: Run, questions: Sequence[Question]) -> list[list[Explanation]]:
 
 def offer_slow(run: Run, questions: Sequence[Question]) -> None:
     """Say what a slow method costs, and the button that begins it."""
-    names = " and ".join(dict.fromkeys(ALL_METHODS[q.method].title for q in questions))
+    names = list(dict.fromkeys(ALL_METHODS[q.method].title for q in questions))
     st.warning(
-        f"**{names} asks the network hundreds of times** instead of once: seconds with a small network, a minute with "
+        f"**{' and '.join(names)} {'asks' if len(names) == 1 else 'ask'} the network hundreds of times** instead of once: seconds with a small network, a minute with "
         "the full-size one. You see how far it is and can stop it; everything quick goes before it.",
         icon=":material/hourglass_top:",
     )

@@ -40,7 +40,7 @@ def heat_cell(
     if found.blank:
         lines = [f"empty: nothing here speaks for {target}"]
     else:
-        lines = [f"{found.heat.max() / top:.0%} of the strongest"] if share and top else []
+        lines = [f"{percent(found.heat.max() / top)} of the strongest"] if share and top else []
     alt = f"Heat map for {target}"
     cells = Picture(render.colour(render.scale(found.heat, top)), f"{alt}, in cells")
     smooth = Picture(

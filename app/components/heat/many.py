@@ -60,5 +60,5 @@ def caption(run: Run, subject: Subject, found: Explanation, top: float | None) -
     if found.blank:
         lines.append(f"empty: nothing speaks for {target}")
     elif top:
-        lines.append(f"{found.heat.max() / top:.0%} of the strongest")
+        lines.append(f"{percent(found.heat.max() / top)} of the strongest")
     return "\n".join(lines)

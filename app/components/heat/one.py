@@ -88,7 +88,7 @@ def show_pictures(
             gallery.picture(mixed, side=None, caption="Both together")
         else:
             mixed = subject.photo.overlay(subject.crop, result.heat, opacity=opacity, smooth=smooth)
-            st.image(mixed, caption="Both together, on your picture", output_format="JPEG")
+            gallery.picture(mixed, side=None, caption="Both together, as sharp as your picture is")
     if result.blank:
         st.info(
             f"The heat map is empty: at this block nothing in the picture speaks for {plain(target)} (no positive "

@@ -9,7 +9,8 @@ import streamlit as st
 
 from tinymodel.explain import render
 
-SIDE = 112  # CSS pixels of a picture
+SIDES = (192, 160, 128, 112)  # CSS pixels of a picture
+ROOM = 1000  # CSS pixels that a row has on a projector
 
 _TABLE = st.components.v2.component(
     "picture_table",
@@ -137,17 +138,19 @@ def show(
     key: str,
     label: str,
     legend: Legend | None = None,
-    side: int = SIDE,
+    side: int | None = None,
 ) -> int | None:
     """Draw it.
 
     Args:
         columns: Title and a smaller line below it, of each column.
         label: What it is, read aloud.
+        side: CSS pixels of a picture; by default as large as fit side by side, and smaller for several rows.
 
     Returns:
         The row whose link has just been clicked, in this one run of the script, else None.
     """
+    side = side or _side(rows)
     result = _TABLE(
         data=dict(
             columns=columns,
@@ -166,6 +169,12 @@ def show(
     )
     clicked = result.clicked
     return int(clicked) if clicked is not None and 0 <= int(clicked) < len(rows) else None
+
+
+def _side(rows: Sequence[Row]) -> int:
+    across = max(sum(len(cell.pictures) for cell in row.cells) for row in rows)
+    sides = SIDES if len(rows) < 3 else SIDES[2:]
+    return next((side for side in sides if across * (side + 16) <= ROOM), SIDES[-1])
 
 
 def _cell(cell: Cell) -> dict:
