@@ -15,7 +15,7 @@ from tinymodel.representation.projection import Projection
 
 SYMBOLS = ("circle", "diamond", "square")
 MOST_CLASSES = len(SYMBOLS) * len(palette.SERIES)  # that can be told apart by colour and shape
-EDGE = 0.99  # of the coordinates lie within the map
+EDGE = 1.3  # the map reaches so far; the few points that lie further out are drawn there, so that the others have room
 OTHERS = "other classes"
 
 
@@ -50,13 +50,11 @@ def draw(
         revision: Names the content: while it stays, the map keeps its place, zoom and hidden classes.
     """
     points = projection.points
-    # Few lie far out; they are drawn at the edge, so that the others have room.
-    limit = float(np.quantile(np.abs(points), EDGE, axis=(1, 2)).max()) * 1.15 or 1.0
-    whole = np.round(np.clip(points / limit, -1, 1) * 32767).astype("<i2")
+    whole = np.round(np.clip(points / EDGE, -1, 1) * 32767).astype("<i2")
     result = _MAP(
         data=dict(
             points=base64.b64encode(whole.tobytes()).decode(),
-            limit=limit,
+            limit=EDGE,
             count=points.shape[1],
             dimensions=points.shape[2],
             layers=[

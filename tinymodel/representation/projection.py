@@ -21,8 +21,8 @@ Report = Callable[[float, str], None]
 class Projection:
     """Where the images lie in each layer.
 
-    `points` are float32 (layers, n, dimensions), each layer centred and of unit spread (root mean square distance
-    from the centre). `shares` say how much of the features' variance lies in these dimensions, in [0, 1] (PCA only).
+    `points` are float32 (layers, n, dimensions), each layer centred and so large that 95 % of them lie within a distance
+    of 1 from the centre. `shares` say how much of the features' variance lies in these dimensions, in [0, 1] (PCA only).
     """
 
     method: str  # 'pca' or 'tsne'
@@ -100,9 +100,9 @@ def tsne(features: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
 
 
 def unit_spread(points: np.ndarray) -> np.ndarray:
-    """Centred, with a root mean square distance of 1 from the centre; points that all coincide stay at 0."""
+    """Centred, and 95 % within a distance of 1 from the centre; points that all coincide stay at 0."""
     points = points - points.mean(0)
-    spread = np.sqrt((points**2).sum(1).mean())
+    spread = np.quantile(np.linalg.norm(points, axis=1), 0.95)
     return points / spread if spread > 1e-12 else points
 
 

@@ -3,6 +3,7 @@
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from plotly.subplots import make_subplots
 
 from components import palette
 from components.bottleneck import quiz
@@ -137,43 +138,34 @@ def draw_ladder(
         for group in TITLES
         if any((table["classes"] == group).any() for table in ladders.values())
     ]
-    figure = go.Figure()
+    figure = make_subplots(1, max(1, len(groups)), shared_yaxes=True, horizontal_spacing=0.04)
     for panel, group in enumerate(groups, 1):
-        axis = "" if panel == 1 else str(panel)
+        place = dict(row=1, col=panel)
+        classes = 0
         for number, (name, table) in enumerate(ladders.items()):
             rows = table[(table["classes"] == group) & (table["probe"] == probe)]
             if rows.empty:
                 continue
-            for network, (title, colour) in NETWORKS.items():
-                if len(ladders) > 1:
-                    if network == "untrained":
-                        continue
-                    title, colour = name, palette.SERIES[number]
+            classes = int(rows["n_classes"].iloc[0])
+            curves = NETWORKS if len(ladders) == 1 else {"trained": (name, palette.SERIES[number])}
+            for network, (title, colour) in curves.items():
                 line = rows[rows["network"].isin([network, "pixels"])].sort_values("layer")
-                add_line(figure, line, title, colour, layers, axis, legend=panel == 1)
-            chance = 1 / rows["n_classes"].iloc[0]
-            figure.add_shape(
-                type="line", x0=-0.3, x1=len(layers) - 0.7, y0=chance, y1=chance, xref=f"x{axis}", yref=f"y{axis}",
-                line=dict(color=palette.NEUTRAL, width=1, dash="dash"),
-            )  # fmt: skip
-        count = int(rows["n_classes"].iloc[0]) if len(rows) else 0
+                add_line(figure, line, title, colour, layers, place)
+        figure.add_hline(
+            1 / max(1, classes), line=dict(color=palette.NEUTRAL, width=1, dash="dash"), **place
+        )
+        if guess is not None:
+            figure.add_vline(guess, line=dict(color=palette.ORANGE, width=2, dash="dot"), **place)
+        axis = "" if panel == 1 else str(panel)
         figure.add_annotation(
-            text=f"<b>{TITLES[group]}</b> ({count})", x=0, xref=f"x{axis} domain", y=1.0, yref="paper",
+            text=f"<b>{TITLES[group]}</b> ({classes})", x=0, xref=f"x{axis} domain", y=1, yref="paper",
             xanchor="left", yanchor="bottom", showarrow=False,
         )  # fmt: skip
-        if guess is not None:
-            figure.add_shape(
-                type="line", x0=guess, x1=guess, y0=0, y1=1, xref=f"x{axis}", yref=f"y{axis} domain",
-                line=dict(color=palette.ORANGE, width=2, dash="dot"),
-            )  # fmt: skip
     palette.layout(figure, height=420, margin=dict(l=8, r=8, t=64, b=8))
-    figure.update_layout(
-        grid=dict(rows=1, columns=max(1, len(groups)), pattern="independent", xgap=0.08),
-        legend=dict(y=1.1),
-    )
+    figure.update_layout(legend=dict(y=1.1))
     figure.update_xaxes(title="layer k (0: raw pixels)", dtick=1, range=[-0.4, len(layers) - 0.6])
     figure.update_yaxes(tickformat=".0%", range=[0, 1.02])
-    figure.update_layout(yaxis_title="right answers")
+    figure.update_yaxes(title="right answers", col=1)
     st.plotly_chart(figure, key=key, config=palette.CHART_CONFIG)
 
 
@@ -183,12 +175,11 @@ def add_line(
     title: str,
     colour: str,
     layers: tuple,
-    axis: str,
-    *,
-    legend: bool,
+    place: dict[str, int],
 ) -> None:
-    """A curve with its band of uncertainty."""
-    place = dict(xaxis=f"x{axis}", yaxis=f"y{axis}", legendgroup=title)
+    """A curve with its band of uncertainty; in the legend once, whatever the number of panels."""
+    legend = place["col"] == 1
+    place = place | dict(legendgroup=title)
     x = line["layer"].tolist()
     figure.add_scatter(
         x=x + x[::-1], y=line["high"].tolist() + line["low"].tolist()[::-1], fill="toself", fillcolor=colour,

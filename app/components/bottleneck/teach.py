@@ -4,12 +4,11 @@ import hashlib
 from collections.abc import Mapping
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from components import gallery, palette
-from components.bottleneck import own_classes
+from components import gallery
+from components.bottleneck import learning, own_classes
 from components.messages import percent, plain, show_error
 from components.pickers import choose
 from components.work import result_of
@@ -19,12 +18,10 @@ from tinymodel.evaluation import weights_version
 from tinymodel.explain import render
 from tinymodel.network import BLOCKS, DEPTH, block_title
 from tinymodel.representation.features import Study
-from tinymodel.representation.teaching import SHOTS, Lesson, save, teach, try_out
+from tinymodel.representation.teaching import DRAWS, SHOTS, Lesson, save, teach, try_out
 from tinymodel.runs import Run
 
 SHOWN = 12  # test pictures with their heat maps
-COLOURS = dict(zip(SHOTS, (palette.SKY, palette.ORANGE, palette.GREEN), strict=True))
-DEFAULT_LAYER = "stage3.bottleneck"
 
 
 def show(run: Run, study: Study | None, notes: DeltaGenerator) -> None:
@@ -42,7 +39,7 @@ def show(run: Run, study: Study | None, notes: DeltaGenerator) -> None:
             "Stack it on (layer k)",
             {name: f"{k} · {block_title(name)}" for k, name in enumerate(blocks, 1)},
             name="layer",
-            default=DEFAULT_LAYER if DEFAULT_LAYER in blocks else blocks[-1],
+            default=blocks[-1],
             help="The new network ends after this block. Which one is best for classes it has never seen? The probe "
             "ladder under *Measure it* says.",
             notes=notes,
@@ -64,10 +61,18 @@ def show(run: Run, study: Study | None, notes: DeltaGenerator) -> None:
         )
         return
     lessons = learn(run, study, layer, labels, own)
-    lesson = lessons[SHOTS.index(shots)]
-    show_learning(lessons, shots)
+    draw = chosen_draw()
+    lesson = lessons[shots][draw]
+    learning.show(lessons, lesson, draw)
+    learning.show_learned(study, lesson)
     show_answers(run, study, lesson, own)
     offer_to_keep(run, lesson, own)
+
+
+def chosen_draw() -> int:
+    """Which pictures it learns from: `?draw=`, from 1 in the address."""
+    wanted = st.query_params.get("draw", "1")
+    return (int(wanted) - 1) % DRAWS if wanted.isdecimal() and 0 < len(wanted) < 4 else 0
 
 
 def choose_new_classes(study: Study, notes: DeltaGenerator) -> list[int]:
@@ -108,8 +113,11 @@ def choose_new_classes(study: Study, notes: DeltaGenerator) -> list[int]:
 
 def learn(
     run: Run, study: Study | None, layer: str, labels: list[int], own: Mapping[str, np.ndarray]
-) -> list[Lesson]:
-    """A lesson for each number of pictures; the page ends meanwhile. Of photographs no job keeps anything."""
+) -> dict[int, list[Lesson]]:
+    """By number of pictures, a lesson for each draw of them; the page ends meanwhile.
+
+    Of one's own photographs no job keeps anything: their lessons live in the session.
+    """
     pixels = b"".join(name.encode() + images.tobytes() for name, images in own.items())
     digest = hashlib.sha256(pixels).hexdigest()
     key = ("lessons", str(run.folder), weights_version(run), layer, tuple(labels), digest)
@@ -117,11 +125,17 @@ def learn(
     if mine and mine[0] == key:
         return mine[1]
 
-    def work(report) -> list[Lesson]:
-        lessons = []
+    def work(report) -> dict[int, list[Lesson]]:
+        lessons = {}
         for number, shots in enumerate(SHOTS):
-            part = lambda done, text, number=number: report((number + done) / len(SHOTS), text)  # noqa: E731
-            lessons.append(teach(run, study, layer, labels, own, shots, part))
+            lessons[shots] = []
+            for draw in range(DRAWS):
+                done = (number * DRAWS + draw) / (len(SHOTS) * DRAWS)
+                report(
+                    done,
+                    f"Learning from {learning.pictures(shots)} a class, draw {draw + 1} of {DRAWS}",
+                )
+                lessons[shots].append(teach(run, study, layer, labels, own, shots, draw))
         return lessons
 
     lessons = result_of(key, work, label="Teaching the new classifier", quick=True)
@@ -129,71 +143,6 @@ def learn(
         st.session_state["my-lessons"] = key, lessons
         jobs.forget(key)
     return lessons
-
-
-def show_learning(lessons: list[Lesson], shots: int) -> None:
-    """Accuracy while it learns, a curve for each number of pictures."""
-    st.subheader("Watch it learn", anchor=False)
-    left, right = st.columns([1, 3], gap="large", vertical_alignment="center")
-    lesson = lessons[SHOTS.index(shots)]
-    classes = len(lesson.classes)
-    with left:
-        st.metric(
-            f"Right answers from {shots} {'picture' if shots == 1 else 'pictures'} a class",
-            percent(lesson.accuracy),
-            help="On pictures that neither the network nor its new classifier has ever seen.",
-        )
-        if lesson.accuracy is None:
-            st.caption("There is no picture left to test with: add more of each class.")
-        else:
-            st.caption(f"Guessing among {classes} classes gives {percent(1 / classes)}.")
-            st.caption(f"Tested on {len(lesson.predictions):,} other pictures.")
-        for other in lessons:
-            if other.accuracy is not None and other.shots != shots:
-                st.caption(f"From {other.shots}: {percent(other.accuracy)}")
-    with right:
-        tested = lesson.accuracy is not None
-        column = "val_accuracy" if tested else "train_accuracy"
-        steps = lessons[0].history["step"].tolist()
-        frames = [
-            go.Frame(
-                data=[go.Scatter(x=steps[:end], y=each.history[column][:end]) for each in lessons]
-            )
-            for end in range(1, len(steps) + 1, 2)
-        ]
-        figure = go.Figure(frames=frames)
-        for each in lessons:
-            chosen = each.shots == shots
-            figure.add_scatter(
-                x=each.history["step"],
-                y=each.history[column],
-                name=f"{each.shots} {'picture' if each.shots == 1 else 'pictures'} a class",
-                line=dict(color=COLOURS[each.shots], width=3.5 if chosen else 1.8),
-                hovertemplate="step %{x}: %{y:.1%}<extra></extra>",
-            )
-        figure.add_hline(y=1 / classes, line=dict(color=palette.NEUTRAL, width=1, dash="dash"))
-        palette.layout(figure, height=320, margin=dict(l=8, r=8, t=40, b=8))
-        figure.update_xaxes(title="step of learning", range=[-0.5, steps[-1] + 0.5])
-        figure.update_yaxes(
-            title="right answers" + ("" if tested else " (learned ones)"),
-            tickformat=".0%",
-            range=[0, 1.03],
-        )
-        play = dict(
-            frame=dict(duration=60, redraw=False), transition=dict(duration=0), fromcurrent=False
-        )
-        figure.update_layout(
-            updatemenus=[
-                dict(
-                    type="buttons", x=1, xanchor="right", y=1.02, yanchor="bottom", showactive=False,
-                    pad=dict(t=0, r=0),
-                    buttons=[dict(label="▶ Watch again", method="animate", args=[None, play])],
-                )
-            ]
-        )  # fmt: skip
-        st.plotly_chart(
-            figure, key="learning", config=palette.CHART_CONFIG | dict(displayModeBar=False)
-        )
 
 
 def show_answers(
