@@ -1,4 +1,4 @@
-"""Predictions equal a plain forward pass, are kept whole, and mistakes come worst first."""
+"""Predictions equal a plain forward pass and are kept whole."""
 
 import os
 
@@ -13,10 +13,8 @@ from tinymodel.config import TrainConfig
 from tinymodel.data.prepared import remove_dataset
 from tinymodel.errors import UserError
 from tinymodel.evaluation import (
-    accuracy,
     evaluate,
     evaluate_run,
-    mistakes,
     predictions_are_current,
     run_dataset,
     run_labels,
@@ -159,27 +157,3 @@ def test_a_failed_write_leaves_the_former_predictions(run, monkeypatch):
         write_predictions(run.folder, frame)
     assert (run.folder / "predictions.parquet").read_bytes() == before
     assert not [item.name for item in run.folder.iterdir() if item.name.startswith(".")]
-
-
-@pytest.fixture
-def predictions() -> pd.DataFrame:
-    return pd.DataFrame(
-        dict(
-            index=[10, 11, 12, 13, 14],
-            label=[0, 0, 1, 2, 2],
-            prediction=[0, 1, 2, 1, 1],
-            loss=[0.1, 2.0, 5.0, 1.0, 3.0],
-        )
-    )
-
-
-def test_mistakes_come_worst_first(predictions):
-    assert mistakes(predictions)["index"].tolist() == [12, 14, 11, 13]
-    assert accuracy(predictions) == pytest.approx(0.2)
-
-
-def test_mistakes_can_be_filtered_by_true_and_predicted_class(predictions):
-    assert mistakes(predictions, predicted=1)["index"].tolist() == [14, 11, 13]
-    assert mistakes(predictions, true=0)["index"].tolist() == [11]
-    assert mistakes(predictions, true=2, predicted=1)["index"].tolist() == [14, 13]
-    assert mistakes(predictions, true=0, predicted=2).empty

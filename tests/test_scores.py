@@ -122,6 +122,30 @@ def test_top_5_accuracy_counts_every_place(answers):
     assert scores.accuracy(answers) == pytest.approx((answers["place"] == 1).mean())
 
 
+@pytest.fixture
+def predictions() -> pd.DataFrame:
+    return pd.DataFrame(
+        dict(
+            index=[10, 11, 12, 13, 14],
+            label=[0, 0, 1, 2, 2],
+            prediction=[0, 1, 2, 1, 1],
+            loss=[0.1, 2.0, 5.0, 1.0, 3.0],
+        )
+    )
+
+
+def test_mistakes_come_worst_first(predictions):
+    assert scores.mistakes(predictions)["index"].tolist() == [12, 14, 11, 13]
+    assert scores.accuracy(predictions) == pytest.approx(0.2)
+
+
+def test_mistakes_can_be_filtered_by_true_and_predicted_class(predictions):
+    assert scores.mistakes(predictions, predicted=1)["index"].tolist() == [14, 11, 13]
+    assert scores.mistakes(predictions, true=0)["index"].tolist() == [11]
+    assert scores.mistakes(predictions, true=2, predicted=1)["index"].tolist() == [14, 13]
+    assert scores.mistakes(predictions, true=0, predicted=2).empty
+
+
 # Confusion
 
 

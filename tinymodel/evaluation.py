@@ -1,4 +1,4 @@
-"""What a network says about images it has not learned from, and what it gets wrong."""
+"""What a network says about images it has not learned from; `tinymodel.scores` measures it."""
 
 import math
 import os
@@ -18,7 +18,7 @@ from tinymodel.data.batches import normalize
 from tinymodel.errors import UserError
 from tinymodel.precision import autocast
 from tinymodel.runs import Run
-from tinymodel.scores import accuracy, described, mistakes  # noqa: F401
+from tinymodel.scores import described
 
 PREDICTIONS = "predictions.parquet"
 WEIGHTS = ("best.pt", "last.pt", "previous.pt")  # in the order in which `Run.network` takes them

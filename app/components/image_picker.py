@@ -17,9 +17,10 @@ from components.own_photo import choose_photo
 from components.pickers import choose, forget
 from tinymodel.data import PreparedDataset
 from tinymodel.errors import UserError
-from tinymodel.evaluation import mistakes, run_dataset, run_labels
+from tinymodel.evaluation import run_dataset, run_labels
 from tinymodel.explain.photo import Crop, Photo
 from tinymodel.runs import Run
+from tinymodel.scores import mistakes
 
 SOURCES = {"class": "By class", "mistakes": "From the mistakes", "upload": "My own picture"}
 THUMBNAILS = 60

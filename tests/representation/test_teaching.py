@@ -7,11 +7,12 @@ import torch
 from tinymodel.data import open_dataset
 from tinymodel.data.batches import normalize
 from tinymodel.errors import UserError
-from tinymodel.evaluation import accuracy, evaluate_run
+from tinymodel.evaluation import evaluate_run
 from tinymodel.explain.gradcam import explain_run
 from tinymodel.representation.features import study_run, unseen_classes
 from tinymodel.representation.teaching import OWN, save, stack, teach, try_out
 from tinymodel.runs import Run, list_runs
+from tinymodel.scores import accuracy
 
 LAYER = "stage1.residual2"
 
