@@ -172,6 +172,11 @@ class Run:
         return float(epochs["val_accuracy"].max()) if len(epochs) else None
 
     @property
+    def shipped(self) -> bool:
+        """Whether it came with the program: something to look at before anybody has trained."""
+        return bool(self._fixed.get("shipped", False))
+
+    @property
     def has_weights(self) -> bool:
         return any((self.folder / file).is_file() for file in ("best.pt", "last.pt"))
 
@@ -333,6 +338,8 @@ class RunWriter:
                 file.write(",".join(columns) + "\n")
                 file.flush()
             self._files[name] = file
+        for torn in [*self.folder.glob(".*.pt-*"), *self.folder.glob(".run.json-*")]:
+            torn.unlink(missing_ok=True)  # what a killed process was writing
         self._reserve = self.folder / ".reserve"
         with contextlib.suppress(OSError):
             self._reserve.write_bytes(bytes(RESERVE))

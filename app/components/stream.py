@@ -43,8 +43,8 @@ EVENTS_URL = "/live/events"
 
 
 def current_run() -> Run | None:
-    """The run that trains now, whoever trains it; else the newest one."""
-    runs = list_runs()
+    """The run that trains now, whoever trains it; else the newest one that was trained here."""
+    runs = [run for run in list_runs() if not run.shipped]
     return next((run for run in runs if run.status in ACTIVE), runs[0] if runs else None)
 
 

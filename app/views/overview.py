@@ -60,6 +60,9 @@ def next_step(run: Run | None) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             train_button("Train on the sample", "primary")
             link("data", "Use Tiny ImageNet or your own pictures", "photo_library")
+            if (shipped := next((run for run in list_runs() if run.shipped), None)) is not None:
+                names = f"a network that knows {len(shipped.classes)} kinds of things"
+                link("gradcam", f"Ask {names} about your photo", "add_a_photo", run=shipped.name, source="upload")  # fmt: skip
         gallery.grid(drawn_examples(), [item.name for item in EXAMPLES], key="examples", side=96)
     elif status in ACTIVE:
         offer(
@@ -178,7 +181,7 @@ def show_best() -> None:
     scored = []
     for run in list_runs():
         try:
-            if (accuracy := run.best_accuracy) is not None:
+            if not run.shipped and (accuracy := run.best_accuracy) is not None:
                 scored.append((accuracy, run.name, run.config.dataset, run.has_weights))
         except UserError:
             continue
