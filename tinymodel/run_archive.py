@@ -27,12 +27,13 @@ LIMITS = {
     ".csv": 400 * MB,
     ".parquet": 400 * MB,
     ".json": 50 * MB,
+    ".jsonl": 200 * MB,
     ".txt": 50 * MB,
 }
 MOST_ENTRIES = 10_000
 MOST_SQUEEZED = 100  # times; tables reach 5, weights 1.1
 KNOWN = re.compile(
-    r"[a-z][a-z0-9_-]{0,60}\.(csv|json|parquet|txt)"
+    r"[a-z][a-z0-9_-]{0,60}\.(csv|json|jsonl|parquet|txt)"
 )  # read as data, whoever reads it
 CHUNK = 1 << 20
 

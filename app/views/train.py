@@ -1,7 +1,7 @@
 """Train: choose what to learn from and how, start, watch it learn."""
 
 import streamlit as st
-from components import comparison, live, stream
+from components import comparison, live, range_test, stream
 from components.config_form import choose_preset, config_form, set_value
 from components.messages import about, missing, plain, show_error, show_job, user_errors
 from streamlit.delta_generator import DeltaGenerator
@@ -75,14 +75,15 @@ def prepare_run() -> None:
             "Images to learn from (dataset)", datasets, key="dataset", bind="query-params"
         )
         config = config_form(open_dataset(name), choose_preset())
+        busy = next((run for run in list_runs() if run.status in ACTIVE), None)
         with start, st.container(border=True):
-            show_estimate(config)
+            show_estimate(config, busy)
+        range_test.offer(config, busy is not None)
 
 
-def show_estimate(config: TrainConfig) -> None:
+def show_estimate(config: TrainConfig, busy: Run | None) -> None:
     """How long it will take here, measured; then the button."""
     st.subheader("How long it will take", anchor=False)
-    busy = next((run for run in list_runs() if run.status in ACTIVE), None)
     try:
         seconds = estimate(config, may_measure=busy is None)
     except UserError as error:
@@ -94,6 +95,7 @@ def show_estimate(config: TrainConfig) -> None:
         st.info(describe(busy), icon=":material/hourglass_top:")
         st.page_link("views/train.py", label="Watch it", query_params=dict(run=busy.name))
     if st.button("Start training", type="primary", icon=":material/play_arrow:", width="stretch"):
+        range_test.stop_all()
         go_to(lambda: supervisor.start(config))
 
 

@@ -1,12 +1,18 @@
 """Train: the form makes the configuration, Start starts it, and every state of a run is shown."""
 
+import json
+import threading
+import time
+
+import numpy as np
 import pytest
 from conftest import run_info, write_small_dataset
 
 from tinymodel import jobs
 from tinymodel.config import PRESETS, TrainConfig, fields
+from tinymodel.errors import UserError
 from tinymodel.runs import RunWriter, list_runs
-from tinymodel.training import measure
+from tinymodel.training import measure, range_test
 from tinymodel.training.supervisor import supervisor
 
 
@@ -215,3 +221,97 @@ def test_choosing_a_run_puts_it_into_the_address(page, finished_run, measured):
     shown = page(run="new")
     shown.selectbox(key="train-run").select(finished_run.name).run()
     assert finished_run.name in shown.query_params["run"]
+
+
+# The range test
+
+
+@pytest.fixture
+def tried(monkeypatch):
+    """Range tests that were run, none of them really: each finds 0.02."""
+    configs = []
+
+    def run(config, report):
+        configs.append(config)
+        field = "muon_learning_rate" if config.optimizer == "muon" else "learning_rate"
+        rates = np.geomspace(1e-3, 10, 50)
+        losses = np.r_[np.linspace(2.3, 1.5, 30), np.linspace(1.5, 6, 20)]
+        return range_test.RangeTest(field, rates, losses, losses, 0.02, True)
+
+    monkeypatch.setattr(range_test, "range_test", run)
+    yield configs
+    for job in [job for key, job in jobs._jobs.items() if "range test" in key]:
+        jobs.forget(job.key)
+
+
+def try_rates(shown):
+    button(shown, "Run the test").click().run()
+    for job in jobs.active():
+        job.wait(10)
+    return shown.run()
+
+
+def test_a_range_test_is_drawn_and_its_suggestion_taken_over(page, small_dataset, measured, tried):
+    shown = page(dataset="small")
+    shown.selectbox(key="classroom-optimizer").select("sgd").run()
+    try_rates(shown)
+    assert [config.optimizer for config in tried] == ["sgd"]
+    data = json.loads(shown.get("plotly_chart")[0].proto.spec)
+    assert data["layout"]["xaxis"]["type"] == "log"
+    assert any("suggested 0.02" in note["text"] for note in data["layout"]["annotations"])
+    button(shown, "Take over 0.02").click().run()
+    assert shown.number_input(key="classroom-learning_rate").value == 0.02
+    assert shown.number_input(key="classroom-muon_learning_rate").value == 0.1
+    assert button(shown, "Take over 0.02").disabled  # the curve stays, the form says so already
+    assert len(tried) == 1
+
+
+def test_with_muon_both_rates_are_taken_over_in_proportion(page, small_dataset, measured, tried):
+    shown = try_rates(page(dataset="small"))
+    assert any("Muon has a rate of its own" in item.value for item in shown.caption)
+    button(shown, "Take over 0.02").click().run()
+    assert shown.number_input(key="classroom-muon_learning_rate").value == 0.02
+    assert shown.number_input(key="classroom-learning_rate").value == 0.06
+    assert button(shown, "Take over 0.02").disabled
+
+
+def test_a_range_test_that_failed_says_why_and_can_be_run_again(
+    page, small_dataset, measured, tried, monkeypatch
+):
+    def fail(config, report):
+        raise UserError("This machine has no cuda device.")
+
+    works = range_test.range_test
+    monkeypatch.setattr(range_test, "range_test", fail)
+    shown = try_rates(page(dataset="small"))
+    assert shown.error[0].value == "This machine has no cuda device."
+    monkeypatch.setattr(range_test, "range_test", works)
+    button(shown, "Run it again").click().run()
+    for job in jobs.active():
+        job.wait(10)
+    assert "Take over 0.02" in labels(shown.run())
+
+
+def test_no_range_test_begins_while_a_run_trains(page, active_run, measured, tried):
+    shown = page(dataset="small", run="new")
+    assert "Run the test" not in labels(shown)
+    assert any("when nothing else trains" in item.value for item in shown.caption)
+
+
+def test_a_range_test_gives_way_to_training(page, small_dataset, measured, started, monkeypatch):
+    begun = threading.Event()
+
+    def endless(config, report):
+        begun.set()
+        while True:
+            report(0.5, "Trying")
+            time.sleep(0.01)
+
+    monkeypatch.setattr(range_test, "range_test", endless)
+    shown = page(dataset="small")
+    button(shown, "Run the test").click().run()
+    assert begun.wait(10)
+    (job,) = jobs.active()
+    button(shown, "Start training").click().run()
+    assert job.wait(10).state == "stopped" and len(started) == 1
+    jobs.forget(job.key)

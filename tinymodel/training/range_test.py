@@ -1,0 +1,137 @@
+"""Learning-rate range test: one short training in which the rate rises, to see from where to where it learns.
+
+L. Smith, Cyclical Learning Rates for Training Neural Networks, WACV 2017, section 3.3; the rate rises geometrically, as
+in fast.ai's `lr_find`, so that five powers of ten fit into a hundred steps.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinymodel.config import TrainConfig
+from tinymodel.data import open_dataset
+from tinymodel.data.batches import IMAGENET_MEAN, IMAGENET_STD, TrainBatches, generator
+from tinymodel.errors import UserError
+from tinymodel.training.measure import choose_formats
+from tinymodel.training.recipe import TrainStep, find_device, make_network
+
+STEPS = 100
+LOWEST, HIGHEST = 1e-4, 10.0  # of the rate
+DIVERGED = 2.0  # times the loss at the beginning: then it stops
+WINDOW = 4  # steps to each side that a loss is averaged over
+"""To both sides, so that the curve does not lag behind the rate as a running average would."""
+SHARE = 0.1  # the suggestion, of the rate at the lowest loss
+RULE = "a tenth of the rate at which the loss is lowest"
+LEARNED = 0.95  # of the first loss: a lowest loss above this means that nothing was learned
+
+
+@dataclass(frozen=True)
+class RangeTest:
+    """What a range test found. Arrays have one entry a step that was made."""
+
+    field: str  # of `TrainConfig`: the rate that was swept, 'learning_rate' or 'muon_learning_rate'
+    rates: np.ndarray
+    losses: np.ndarray  # of the training batches
+    smoothed: np.ndarray  # averaged over the steps around
+    suggestion: float | None  # two digits; None if no rate learned anything
+    diverged: bool  # whether it stopped because the loss exploded
+
+
+IGNORED = (
+    "preset",
+    "epochs",
+    "learning_rate",
+    "muon_learning_rate",
+    "schedule",
+    "warmup",
+    "weight_averaging",
+    "checkpoint_seconds",
+    "flip_average",
+)
+"""Fields of the configuration on which the result does not depend."""
+
+
+def depends_on(config: TrainConfig) -> tuple[TrainConfig, float]:
+    """What the result depends on: equal for two configurations that would give the same.
+
+    With Muon that is also how large SGD's rate is beside Muon's: both rise together, as they do in training.
+    """
+    plain = TrainConfig(dataset=config.dataset)
+    same = config.replace(**{name: getattr(plain, name) for name in IGNORED})
+    muon = config.optimizer == "muon"
+    proportion = config.learning_rate / config.muon_learning_rate if muon else 1.0
+    return same, float(f"{proportion:.2g}")
+
+
+def range_test(
+    config: TrainConfig, report: Callable[[float, str], None] | None = None
+) -> RangeTest:
+    """Train a fresh network for up to a hundred steps while the rate rises from 0.0001 to 10, or until it diverges.
+
+    Args:
+        report: Called as `report(fraction, message)` before every step; it may raise to stop.
+
+    Raises:
+        UserError: The dataset, its classes or the device are not there.
+    """
+    report = report or (lambda fraction, message: None)
+    field = "muon_learning_rate" if config.optimizer == "muon" else "learning_rate"
+    peak = getattr(config, field)
+    rates = np.geomspace(LOWEST, HIGHEST, STEPS)
+    losses: list[float] = []
+    for step, loss in enumerate(_losses(config, rates / peak, report)):
+        losses.append(loss)
+        report(
+            (step + 1) / STEPS, f"Step {step + 1} of up to {STEPS}: learning rate {rates[step]:.2g}"
+        )
+        if not np.isfinite(loss) or loss > DIVERGED * np.mean(losses[: 2 * WINDOW]):
+            break
+    diverged = len(losses) < STEPS
+    found = np.array([loss for loss in losses if np.isfinite(loss)])
+    smoothed = smooth(found)
+    rates = rates[: len(found)]
+    return RangeTest(field, rates, found, smoothed, suggest(rates, smoothed), diverged)
+
+
+def _losses(config: TrainConfig, shares: np.ndarray, report):
+    subset = open_dataset(config.dataset).subset(
+        config.classes, config.hold_out_classes, config.per_class
+    )
+    if not len(subset.train):
+        raise UserError(f"The dataset {config.dataset!r} has no training images.")
+    device = find_device(config.device)
+    formats = dict(precision=config.precision, memory_format=config.memory_format)
+    if "auto" in formats.values():
+        formats = choose_formats(config, len(subset.classes), report)
+    imagenet = config.normalization == "imagenet"
+    mean, std = (
+        (IMAGENET_MEAN, IMAGENET_STD) if imagenet else (subset.dataset.mean, subset.dataset.std)
+    )
+    batches = TrainBatches(subset, config, mean, std, device)
+    network = make_network(config, len(subset.classes))
+    learner = TrainStep(network, config, device, formats["precision"], formats["memory_format"])
+    for number, share in enumerate(shares):
+        epoch, step = divmod(number, batches.steps)
+        if network.dropout is not None:
+            network.dropout.generator = generator(config.seed, epoch, step, 0, 3)
+        loss, _ = learner(*batches.batch(epoch, step), float(share))
+        yield loss.item() if learner.healthy else np.nan
+
+
+def smooth(losses: np.ndarray) -> np.ndarray:
+    """Each loss averaged with up to four before and after it."""
+    weights = np.ones(2 * WINDOW + 1)
+    total = np.convolve(losses, weights, "full")[WINDOW : WINDOW + len(losses)]
+    count = np.convolve(np.ones(len(losses)), weights, "full")[WINDOW : WINDOW + len(losses)]
+    return total / count
+
+
+def suggest(rates: np.ndarray, smoothed: np.ndarray) -> float | None:
+    """A tenth of the rate at the lowest smoothed loss."""
+    if len(smoothed) < 2 * WINDOW:
+        return None
+    lowest = int(smoothed.argmin())
+    if smoothed[lowest] > LEARNED * smoothed[0]:
+        return None
+    return float(f"{SHARE * rates[lowest]:.2g}")
