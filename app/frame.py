@@ -13,8 +13,32 @@ st.set_page_config(
     layout="wide",
 )
 
-PAGES = [
-    st.Page(
+SECTIONS = {
+    "": [("overview", "Home", "home", "What this is, how things stand, and what to do next.")],
+    "Teach it": [
+        ("data", "Data", "photo_library", "The images the network learns from."),
+        ("network", "Network", "account_tree", "What the network looks like inside."),
+        ("train", "Train", "model_training", "Train the network and watch it learn."),
+        ("runs", "Runs", "stacked_line_chart", "All runs side by side: compare, share, delete."),
+    ],
+    "See where it looks": [
+        ("gradcam", "Grad-CAM", "center_focus_strong", "Where the network looks."),
+        ("looks", "Where it looks", "my_location", "Does the heat lie on the thing? Measured."),
+        ("timelapse", "Time-lapse", "timelapse", "The same pictures after every epoch."),
+    ],
+    "Find what it gets wrong": [
+        ("mistakes", "Mistakes", "rule", "What the network got wrong (misclassified)."),
+        ("confusion", "Confusion", "grid_on", "What it mixes up, class by class."),
+        ("compare", "Compare", "compare", "What one run gets right and another one does not."),
+    ],
+    "Understand it": [
+        ("bottleneck", "Bottleneck", "hub", "What each layer knows; teaching it something new."),
+    ],
+}
+
+
+def page(name: str, title: str, icon: str, help: str) -> st.Page:
+    return st.Page(
         f"views/{name}.py",
         title=title,
         icon=f":material/{icon}:",
@@ -22,38 +46,11 @@ PAGES = [
         default=name == "overview",
         help=help,
     )
-    for name, title, icon, help in (
-        ("overview", "Home", "home", "What this is, how things stand, and what to do next."),
-        ("data", "Data", "photo_library", "The images the network learns from."),
-        ("network", "Network", "account_tree", "What the network looks like inside."),
-        ("train", "Train", "model_training", "Train the network and watch it learn."),
-        ("runs", "Runs", "stacked_line_chart", "All runs side by side: compare, share, delete."),
-        ("gradcam", "Grad-CAM", "center_focus_strong", "Where the network looks."),
-        ("looks", "Where it looks", "my_location", "Does the heat lie on the thing? Measured."),
-        (
-            "timelapse",
-            "Time-lapse",
-            "timelapse",
-            "The same pictures after every epoch: attention as it forms.",
-        ),
-        ("mistakes", "Mistakes", "rule", "What the network got wrong (misclassified)."),
-        (
-            "confusion",
-            "Confusion",
-            "grid_on",
-            "What it mixes up, class by class (confusion matrix).",
-        ),
-        ("compare", "Compare", "compare", "What one run gets right and another one does not."),
-        (
-            "bottleneck",
-            "Bottleneck",
-            "hub",
-            "What each layer knows, and teaching it something new.",
-        ),
-    )
-]
 
-page = st.navigation(PAGES)
+
+chosen = st.navigation(
+    {title: [page(*about) for about in pages] for title, pages in SECTIONS.items()}, expanded=True
+)
 with st.sidebar:
     live.status_card()
-page.run()
+chosen.run()
