@@ -12,9 +12,8 @@ from tinymodel.runs import Run, RunWriter, describe_classes
 WIDTH = 4
 
 
-@pytest.fixture
-def run(folders) -> Run:
-    """Named 'small-classroom-1': width 4, three classes trained, two held out."""
+def make_run() -> Run:
+    """In the folders of the environment: 'small-classroom-1', width 4, three classes trained, two held out."""
     dataset = write_small_dataset(classes=5)
     config = TrainConfig(dataset="small", epochs=1, width=WIDTH, hold_out_classes=2)
     subset = dataset.subset(hold_out=2)
@@ -27,3 +26,8 @@ def run(folders) -> Run:
     writer.update(status="finished")
     writer.close()
     return writer.run
+
+
+@pytest.fixture
+def run(folders) -> Run:
+    return make_run()

@@ -88,7 +88,7 @@ def draw_curves(lessons: Mapping[int, Sequence[Lesson]], lesson: Lesson) -> None
     slowly = dict(
         frame=dict(duration=90, redraw=False), transition=dict(duration=0), mode="immediate"
     )
-    button = dict(label="▶ Watch again", method="animate", args=[None, slowly])
+    button = dict(label="▶ Watch", method="animate", args=[None, slowly])
     figure.update_layout(
         updatemenus=[
             dict(

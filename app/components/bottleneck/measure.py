@@ -116,7 +116,7 @@ def say_best(study: Study, ladder: pd.DataFrame, guess: int) -> None:
     st.markdown(
         verdict
         + plain(
-            f"On {TITLES[group].lower().replace('it', 'the network')} layer {best} "
+            f"On {TITLES[group].lower().replace('it', 'the network')}, layer {best} "
             f"({layer_title(study.layers[best]).lower()}) is best: a linear classifier is right in "
             f"{percent(top['accuracy'])} ({percent(top['low'])} to {percent(top['high'])}). With raw pixels it is "
             f"{percent(raw['accuracy'])}, with the best layer of the untrained network {percent(fresh)}; guessing gives "

@@ -218,6 +218,9 @@ def offer_to_keep(run: Run, lesson: Lesson, own: Mapping[str, np.ndarray]) -> No
         )
         pressed = st.button("Save as a run", icon=":material/save:", type="primary")
     if pressed:
+        st.query_params["run"] = (
+            run.name
+        )  # else the page would go on with the newest run, which is the saved one
         try:
             saved = save(lesson, name.strip() or None)
         except UserError as error:
