@@ -244,7 +244,8 @@ class TrainConfig:
         group="recipe",
         label="Size of the first images (progressive resizing)",
         help="Smaller images are learned from faster: they grow from this many pixels a side to 64 within the "
-        "first part of the training. 64 switches it off.",
+        "first part of the training. Until then validation, which always shows full-size images, looks worse than it "
+        "is. 64 switches it off.",
         minimum=32,
         maximum=64,
         step=8,

@@ -53,7 +53,7 @@ def _add(figure: go.Figure, x: pd.Series, y: pd.Series, name: str, line: dict, a
 def _draw(figure: go.Figure, at: int, total: int, key: str) -> None:
     figure.add_vline(x=at, line=dict(color=palette.GREY, width=2, dash="dot"))
     palette.layout(
-        figure, 320, legend=dict(orientation="h", yanchor="top", y=-0.2, x=0), dragmode=False
+        figure, 280, legend=dict(orientation="h", yanchor="top", y=-0.3, x=0), dragmode=False
     )
     figure.update_xaxes(title="epoch", range=[0.5, total + 0.5], fixedrange=True)
     figure.update_yaxes(tickformat=".0%", range=[0, 1.02], fixedrange=True)

@@ -1,6 +1,7 @@
 """Time-lapse: the same pictures after every epoch, with the heat map, the answer and the mark on the curves together."""
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 from components import epoch_charts, gallery
 from components.messages import missing, percent, show_error, user_errors
@@ -13,7 +14,7 @@ from tinymodel.explain import render
 from tinymodel.explain.timelapse import MOST, Moment, read_moments, read_pins, write_pins
 from tinymodel.runs import ACTIVE, Run
 
-SIDE = 192  # pixels of a picture
+SIDE = 128  # CSS pixels of a picture
 OFFERED = 24  # pictures of a class to choose from
 Moments = dict[int, dict[int, Moment]]
 
@@ -38,8 +39,11 @@ def main() -> None:
     active = run.status in ACTIVE
     if moments:
         epoch = choose_epoch(run, len(epochs))
-        show_pictures(run, dataset, moments, epoch)
-        show_curves(run, moments, epochs, epoch)
+        pictures, curves = st.columns([3, 2], gap="large")
+        with pictures:
+            show_pictures(run, dataset, moments, epoch)
+        with curves:
+            show_curves(run, dataset, moments, epochs, epoch)
     elif active:
         st.info(
             "The first pictures appear here after the first epoch.", icon=":material/hourglass_top:"
@@ -105,7 +109,7 @@ def show_pictures(run: Run, dataset: PreparedDataset, moments: Moments, epoch: i
         mark = "✓" if says == name else "✗"
         captions.append(f"true: {name}\n{mark} says: {says}, {percent(share)}")
         top = max(float(one.heat.max()) for one in recorded.values()) if same else None
-        mixed = render.overlay(image, moment.heat, opacity=0.5, side=SIDE, smooth=True, top=top)
+        mixed = render.overlay(image, moment.heat, opacity=0.5, side=2 * SIDE, smooth=True, top=top)
         about = f"sure of {name}: {percent(moment.true_probability)}"
         if not moment.heat.max() > 0:
             about = f"nothing here speaks for {name}"
@@ -117,20 +121,18 @@ def late(first: int) -> str:
     return f"pinned later: recorded from epoch {first} on"
 
 
-def show_curves(run: Run, moments: Moments, epochs, epoch: int) -> None:
+def show_curves(
+    run: Run, dataset: PreparedDataset, moments: Moments, epochs: pd.DataFrame, epoch: int
+) -> None:
     total = run.config.epochs
-    dataset = run_dataset(run)
     names = [true_name(dataset, index) for index in moments]
     names = [f"{name} ({n})" if names.count(name) > 1 else name for n, name in enumerate(names, 1)]
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.subheader("Of all pictures: right answers (accuracy)", anchor=False)
-        epoch_charts.accuracy(epochs, epoch, total, key="accuracy")
-    with right:
-        st.subheader("Of these pictures: how sure of the truth", anchor=False)
-        epoch_charts.true_probabilities(
-            list(moments.values()), names, epoch, total, key="probabilities"
-        )
+    st.markdown("**All validation pictures:** right answers (accuracy)")
+    epoch_charts.accuracy(epochs, epoch, total, key="accuracy")
+    st.markdown("**These pictures:** how sure of the true class")
+    epoch_charts.true_probabilities(
+        list(moments.values()), names, epoch, total, key="probabilities"
+    )
 
 
 @st.fragment(run_every=3)
