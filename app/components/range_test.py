@@ -96,15 +96,15 @@ def show(result, config: TrainConfig) -> None:
         if len(values) > 1:
             st.caption(f"And for SGD {values['learning_rate']:g}.")
     st.caption(
-        f"The suggestion is {range_test_rule()}. It is a place to start from: schedule and length of the training matter "
-        "too."
+        f"The suggestion is {rule()}. Training that warms up (the recipe says how long) can go about as high. It is a "
+        "place to start from, no more."
     )
 
 
-def range_test_rule() -> str:
-    from tinymodel.training import range_test
+def rule() -> str:
+    from tinymodel.training.range_test import RULE  # torch: only where it is needed
 
-    return range_test.RULE
+    return RULE
 
 
 def taken_over(result, config: TrainConfig) -> dict[str, float]:
@@ -149,6 +149,14 @@ def curve(result, now: float) -> go.Figure:
         )
     palette.layout(figure, 320)
     figure.update_xaxes(type="log", title="learning rate", dtick=1, exponentformat="power")
-    top = 1.3 * max(result.smoothed[0], result.smoothed.min())
-    figure.update_yaxes(title="training loss", range=[0.85 * result.smoothed.min(), top])
+    figure.add_hline(
+        result.guessing,
+        line=dict(color=palette.NEUTRAL, dash="dash", width=1),
+        annotation=dict(text="guessing", font=dict(color=palette.NEUTRAL)),
+        annotation_position="top left",
+    )
+    top = 1.3 * max(
+        result.smoothed[0], result.guessing
+    )  # where it explodes there is nothing to see
+    figure.update_yaxes(title="training loss", range=[0.9 * result.losses.min(), top])
     return figure

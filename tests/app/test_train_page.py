@@ -236,7 +236,7 @@ def tried(monkeypatch):
         field = "muon_learning_rate" if config.optimizer == "muon" else "learning_rate"
         rates = np.geomspace(1e-3, 10, 50)
         losses = np.r_[np.linspace(2.3, 1.5, 30), np.linspace(1.5, 6, 20)]
-        return range_test.RangeTest(field, rates, losses, losses, 0.02, True)
+        return range_test.RangeTest(field, rates, losses, losses, 2.3, 0.02, True)
 
     monkeypatch.setattr(range_test, "range_test", run)
     yield configs

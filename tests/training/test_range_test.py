@@ -30,8 +30,9 @@ def test_a_rising_rate_learns_then_diverges_and_the_suggestion_lies_between(smal
     assert np.allclose(steps, steps[0])  # geometrically
     assert len(result.rates) == len(result.losses) == len(result.smoothed)
     assert np.isfinite(result.losses).all()
-    assert result.smoothed.min() < 0.8 * result.smoothed[0]  # three colours are soon learned
-    assert result.rates[0] < result.suggestion < result.rates[result.smoothed.argmin()]
+    assert result.smoothed.min() < 0.8 * result.guessing  # three colours are soon learned
+    assert result.guessing == pytest.approx(np.log(3))
+    assert result.rates[result.smoothed.argmin()] <= result.suggestion <= module.HIGHEST
     assert progress == sorted(progress) and len(progress) == len(result.rates)
     assert list_runs() == []
 
@@ -80,6 +81,12 @@ def test_a_loss_that_is_no_number_ends_it_and_stays_out(small_dataset, monkeypat
     assert np.isfinite(result.smoothed).all()
 
 
+def test_a_first_loss_that_is_no_number_is_a_sentence(small_dataset, monkeypatch):
+    monkeypatch.setattr(module, "_losses", lambda *_: iter([float("inf")]))
+    with pytest.raises(UserError, match="very first loss"):
+        range_test(SMALL)
+
+
 def test_a_loss_that_explodes_ends_it(small_dataset, monkeypatch):
     monkeypatch.setattr(module, "_losses", lambda *_: iter([2.0] * 50 + [9.0] * 50))
     result = range_test(SMALL)
@@ -108,10 +115,17 @@ def test_smoothing_does_not_lag():
     assert len(smooth(np.ones(3))) == 3
 
 
+def test_the_suggestion_is_where_the_loss_is_back_at_guessing():
+    rates = np.geomspace(1e-3, 10, 100)
+    falls_and_rises = np.r_[np.linspace(2.6, 1.5, 50), np.linspace(1.5, 4, 50)]
+    suggestion = suggest(rates, falls_and_rises, guessing=2.3)
+    index = np.abs(rates - suggestion).argmin()
+    assert index > 50 and falls_and_rises[index - 1] < 2.3 <= falls_and_rises[index]
+    only_falls = np.linspace(2.6, 1.5, 100)
+    assert suggest(rates, only_falls, guessing=2.3) == 10
+
+
 def test_nothing_learned_suggests_nothing():
-    rates = np.geomspace(1e-4, 10, 100)
-    assert suggest(rates, np.full(100, 2.3)) is None
-    assert suggest(rates[:3], np.array([2.3, 2.0, 1.0])) is None
-    falling = np.r_[np.linspace(2.3, 1.5, 60), np.linspace(1.5, 4, 40)]
-    lowest = rates[falling.argmin()]
-    assert suggest(rates, falling) == pytest.approx(module.SHARE * lowest, rel=0.05)
+    rates = np.geomspace(1e-3, 10, 100)
+    assert suggest(rates, np.full(100, 2.29), guessing=2.3) is None
+    assert suggest(rates[:3], np.array([2.3, 2.0, 1.0]), guessing=2.3) is None

@@ -1,10 +1,11 @@
 """Learning-rate range test: one short training in which the rate rises, to see from where to where it learns.
 
 L. Smith, Cyclical Learning Rates for Training Neural Networks, WACV 2017, section 3.3; the rate rises geometrically, as
-in fast.ai's `lr_find`, so that five powers of ten fit into a hundred steps.
+in fast.ai's `lr_find`, so that four powers of ten fit into a hundred steps.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,18 +13,21 @@ import numpy as np
 from tinymodel.config import TrainConfig
 from tinymodel.data import open_dataset
 from tinymodel.data.batches import IMAGENET_MEAN, IMAGENET_STD, TrainBatches, generator
+from tinymodel.data.prepared import Subset
 from tinymodel.errors import UserError
 from tinymodel.training.measure import choose_formats
 from tinymodel.training.recipe import TrainStep, find_device, make_network
 
 STEPS = 100
-LOWEST, HIGHEST = 1e-4, 10.0  # of the rate
+LOWEST, HIGHEST = 1e-3, 10.0  # of the rate
 DIVERGED = 2.0  # times the loss at the beginning: then it stops
 WINDOW = 4  # steps to each side that a loss is averaged over
 """To both sides, so that the curve does not lag behind the rate as a running average would."""
-SHARE = 0.1  # the suggestion, of the rate at the lowest loss
-RULE = "a tenth of the rate at which the loss is lowest"
-LEARNED = 0.95  # of the first loss: a lowest loss above this means that nothing was learned
+LEARNED = 0.98  # of the loss of guessing: a lowest loss above this means that nothing was learned
+RULE = (
+    "the rate at which the loss has risen back to that of guessing (the logarithm of the number of classes): there all "
+    "that was learned is lost again"
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class RangeTest:
     rates: np.ndarray
     losses: np.ndarray  # of the training batches
     smoothed: np.ndarray  # averaged over the steps around
+    guessing: float  # the loss of a network that knows nothing: ln(classes)
     suggestion: float | None  # two digits; None if no rate learned anything
     diverged: bool  # whether it stopped because the loss exploded
 
@@ -67,20 +72,24 @@ def depends_on(config: TrainConfig) -> tuple[TrainConfig, float]:
 def range_test(
     config: TrainConfig, report: Callable[[float, str], None] | None = None
 ) -> RangeTest:
-    """Train a fresh network for up to a hundred steps while the rate rises from 0.0001 to 10, or until it diverges.
+    """Train a fresh network for up to a hundred steps while the rate rises from 0.001 to 10, or until it diverges.
 
     Args:
         report: Called as `report(fraction, message)` before every step; it may raise to stop.
 
     Raises:
-        UserError: The dataset, its classes or the device are not there.
+        UserError: The dataset, its classes or the device are not there, or not even the first loss is a number.
     """
     report = report or (lambda fraction, message: None)
     field = "muon_learning_rate" if config.optimizer == "muon" else "learning_rate"
     peak = getattr(config, field)
     rates = np.geomspace(LOWEST, HIGHEST, STEPS)
+    subset = open_dataset(config.dataset).subset(
+        config.classes, config.hold_out_classes, config.per_class
+    )
+    guessing = math.log(len(subset.classes))
     losses: list[float] = []
-    for step, loss in enumerate(_losses(config, rates / peak, report)):
+    for step, loss in enumerate(_losses(config, subset, rates / peak, report)):
         losses.append(loss)
         report(
             (step + 1) / STEPS, f"Step {step + 1} of up to {STEPS}: learning rate {rates[step]:.2g}"
@@ -89,21 +98,23 @@ def range_test(
             break
     diverged = len(losses) < STEPS
     found = np.array([loss for loss in losses if np.isfinite(loss)])
+    if not len(found):
+        raise UserError("The very first loss is no number: try the number format fp32.")
     smoothed = smooth(found)
     rates = rates[: len(found)]
-    return RangeTest(field, rates, found, smoothed, suggest(rates, smoothed), diverged)
+    suggestion = suggest(rates, smoothed, guessing)
+    return RangeTest(field, rates, found, smoothed, guessing, suggestion, diverged)
 
 
-def _losses(config: TrainConfig, shares: np.ndarray, report):
-    subset = open_dataset(config.dataset).subset(
-        config.classes, config.hold_out_classes, config.per_class
-    )
-    if not len(subset.train):
-        raise UserError(f"The dataset {config.dataset!r} has no training images.")
+def _losses(
+    config: TrainConfig, subset: Subset, shares: np.ndarray, report: Callable
+) -> Iterator[float]:
+    """The loss of one batch after the other, each at its share of the rates; NaN once it is not finite."""
     device = find_device(config.device)
     formats = dict(precision=config.precision, memory_format=config.memory_format)
     if "auto" in formats.values():
-        formats = choose_formats(config, len(subset.classes), report)
+        classes = len(subset.classes)
+        formats = choose_formats(config, classes, lambda done, message: report(0.0, message))
     imagenet = config.normalization == "imagenet"
     mean, std = (
         (IMAGENET_MEAN, IMAGENET_STD) if imagenet else (subset.dataset.mean, subset.dataset.std)
@@ -127,11 +138,14 @@ def smooth(losses: np.ndarray) -> np.ndarray:
     return total / count
 
 
-def suggest(rates: np.ndarray, smoothed: np.ndarray) -> float | None:
-    """A tenth of the rate at the lowest smoothed loss."""
-    if len(smoothed) < 2 * WINDOW:
+def suggest(rates: np.ndarray, smoothed: np.ndarray, guessing: float) -> float | None:
+    """The rate at which the loss, after its lowest point, is back at `guessing`; where it never is, that of the lowest.
+
+    It is meant for the peak of a schedule that warms up, which reaches it after the network has learned something.
+    (The usual tenth of the rate at the lowest loss is for schedules without: it would be fifty times too small here.)
+    """
+    if len(smoothed) < 2 * WINDOW or smoothed.min() > LEARNED * guessing:
         return None
     lowest = int(smoothed.argmin())
-    if smoothed[lowest] > LEARNED * smoothed[0]:
-        return None
-    return float(f"{SHARE * rates[lowest]:.2g}")
+    lost = np.flatnonzero(smoothed[lowest:] >= guessing)
+    return float(f"{rates[lowest + lost[0] if len(lost) else lowest]:.2g}")
