@@ -44,7 +44,7 @@ def choose_run(bar: DeltaGenerator) -> str:
                 plain(f"There is no run {wanted[:60]!r} any more: it was deleted or renamed."),
                 icon=":material/help:",
             )
-        wanted = current.name if current.status in ACTIVE else NEW
+        wanted = current.name if current and current.status in ACTIVE else NEW
     st.session_state["train-run"] = wanted
     return bar.selectbox(
         "Run",
@@ -60,6 +60,7 @@ def choose_run(bar: DeltaGenerator) -> str:
 
 
 def prepare_run() -> None:
+    offer_interrupted()
     datasets = list_datasets()
     if not datasets:
         missing(
@@ -79,6 +80,25 @@ def prepare_run() -> None:
         with start, st.container(border=True):
             show_estimate(config, busy)
         range_test.offer(config, busy is not None)
+
+
+def offer_interrupted() -> None:
+    """The newest run whose program ended in the middle, to go on with: found again after a restart."""
+    run = next((run for run in list_runs() if run.status == "interrupted"), None)
+    if run is None:
+        return
+    progress = run.progress()
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="interrupted"):
+        st.markdown(
+            plain(
+                f"The run {run.name!r} was cut off in epoch {progress.epoch} of {progress.epochs}. It can go on from its "
+                "last checkpoint."
+            ),
+            width="stretch",
+        )
+        if st.button("Resume it", icon=":material/play_arrow:"):
+            go_to(lambda: supervisor.resume(run.name))
+        st.page_link("views/train.py", label="Look at it", query_params=dict(run=run.name))
 
 
 def show_estimate(config: TrainConfig, busy: Run | None) -> None:

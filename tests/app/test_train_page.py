@@ -315,3 +315,22 @@ def test_a_range_test_gives_way_to_training(page, small_dataset, measured, start
     button(shown, "Start training").click().run()
     assert job.wait(10).state == "stopped" and len(started) == 1
     jobs.forget(job.key)
+
+
+def test_an_interrupted_run_is_found_again_and_can_be_resumed(active_run, page, monkeypatch):
+    active_run.close()  # nobody holds the lock: its program is gone
+    name = active_run.run.name
+    asked = []
+    monkeypatch.setattr(supervisor, "resume", lambda name: asked.append(name) or name)
+    opened = page()
+    assert f"The run '{name}' was cut off in epoch" in " ".join(m.value for m in opened.markdown)
+    button(opened, "Resume it").click().run()
+    assert asked == [name]
+
+
+def test_a_run_that_came_with_the_program_is_not_the_one_to_watch(finished_run, page):
+    info = json.loads((finished_run.folder / "run.json").read_text(encoding="utf-8"))
+    (finished_run.folder / "run.json").write_text(json.dumps(info | dict(shipped=True)))
+    opened = page()
+    assert not opened.exception
+    assert button(opened, "Start training")
