@@ -16,13 +16,18 @@ from tinymodel.training.supervisor import supervisor
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[None]:
     """At the end the training writes a checkpoint and stops, and so do the jobs."""
-    # torch takes seconds to import: now, while nobody waits, rather than when the first page needs it
-    threading.Thread(target=import_module, args=["tinymodel.training.loop"], daemon=True).start()
+    threading.Thread(target=warm_up, daemon=True).start()
     with stream.closing_on_signals():
         try:
             yield
         finally:
             await anyio.to_thread.run_sync(end)
+
+
+def warm_up() -> None:
+    """torch and grad-cam take seconds to import: now, while nobody waits, rather than when a page first needs them."""
+    for name in ("tinymodel.training.loop", "pytorch_grad_cam"):
+        import_module(name)
 
 
 def end() -> None:

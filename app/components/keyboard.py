@@ -13,12 +13,14 @@ _KEYS = st.components.v2.component(
 """,
     js="""
 const OWN = 'input, textarea, select, canvas, [contenteditable=true], [role=slider], [role=radiogroup], [role=tablist],' +
-  '[role=listbox], [role=grid], [role=dialog], [role=application]'
+  '[role=listbox], [role=grid], [role=application]'
 export default function ({ data, parentElement, setTriggerValue }) {
   parentElement.querySelector('.hint').textContent = data.hint
   parentElement.pressed && document.removeEventListener('keydown', parentElement.pressed)
   parentElement.pressed = (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return
+    const mine = parentElement.host.closest('[role=dialog]')
+    if (document.querySelector('[role=dialog]') !== mine) return  // an open dialog has the keys to itself
     const target = event.composedPath()[0]  // inside a shadow root too
     if (!data.keys.includes(event.key) || target.closest?.(OWN)) return
     event.preventDefault()
