@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from tinymodel.config import from_preset
 from tinymodel.data import PreparedDataset
 from tinymodel.data.sample import LOOK_ALIKES, SHORTCUT, draw, prepare_sample
-from tinymodel.explain import localisation
+from tinymodel.explain import findings, localisation
 from tinymodel.network import BottleneckNet
 from tinymodel.runs import Run
 from tinymodel.training.loop import Training
@@ -67,7 +67,7 @@ def look(network: BottleneckNet, run: Run, images: np.ndarray, label: int, boxes
     """
     rows, labels = np.arange(len(images)), np.full(len(images), label)
     table = localisation.localise(network, images, rows, labels, boxes, run.mean, run.std)
-    return table["prediction"].to_numpy(), float(localisation.gain(table).mean())
+    return table["prediction"].to_numpy(), float(findings.gain(table).mean())
 
 
 def measure(dataset: PreparedDataset, seed: int, epochs: int) -> None:
@@ -110,14 +110,14 @@ def measure(dataset: PreparedDataset, seed: int, epochs: int) -> None:
     )
     report(text, lowest - gain[True], 0.05, np.inf, "{:.2f}")
     trained = localisation.localise_split(run, "train")
-    wrong_reason = trained[localisation.fields(trained) == "right-elsewhere"]
+    wrong_reason = trained[findings.fields(trained) == "right-elsewhere"]
     report(
         f"share of {SHORTCUT}s among the {len(wrong_reason)} training images right for the wrong reason",
         float((wrong_reason["label"] == cow).mean()),
         0.8,
         np.inf,
     )
-    found = [names[label] for label in localisation.suspects(trained)["label"]]
+    found = [names[label] for label in findings.suspects(trained)["label"]]
     report(f"classes that the page suspects: {', '.join(found)}", len(found), 1, 1, "{:.0f}")
     accuracy = predictions.groupby("label")[["label", "prediction"]].apply(
         lambda part: (part["label"] == part["prediction"]).mean()

@@ -8,7 +8,7 @@ import streamlit as st
 
 from components import palette
 from tinymodel.data import ClassInfo
-from tinymodel.explain.localisation import Estimate
+from tinymodel.explain.findings import Estimate
 
 NAMES = {
     "network": "The network",

@@ -1,31 +1,19 @@
 """Where it looks, measured: the heat against the box around the thing."""
 
-from urllib.parse import urlencode
-
-import numpy as np
 import pandas as pd
 import streamlit as st
-from components import four_fields, gallery, localisation_charts, palette
+from components import localisation_charts, localisation_fields
 from components.localisation_charts import points
-from components.messages import invite, missing, percent, plain, show_error, user_errors
-from components.pickers import choose, choose_class, choose_page, choose_run, forget
+from components.messages import invite, missing, percent, plain, user_errors
+from components.pickers import choose, choose_run, forget
 from components.work import result_of
 
 from tinymodel import jobs
-from tinymodel.data import PreparedDataset
-from tinymodel.errors import UserError
 from tinymodel.evaluation import run_dataset, weights_version
-from tinymodel.explain import localisation, render
-from tinymodel.explain.localisation import BOX, FIELDS, WIDEST
+from tinymodel.explain import findings, localisation
+from tinymodel.explain.findings import WIDEST
 from tinymodel.runs import ACTIVE, Run
 
-WORDS = {
-    "right-inside": "right, and it looks at the thing",
-    "right-elsewhere": "right for the wrong reason?",
-    "wrong-inside": "looks at the thing, and is wrong",
-    "wrong-elsewhere": "wrong, and it looks elsewhere",
-}
-PER_PAGE = 24
 MANY_CLASSES = 30  # more are not all drawn
 
 
@@ -67,7 +55,7 @@ def main() -> None:
     if run.status in ACTIVE:
         st.caption("Training goes on: this is the network of the best epoch so far.")
     show_summary(table)
-    show_fields(run, table, notes)
+    localisation_fields.show(run, table, notes)
     show_classes(run, table)
     how_it_is_measured()
 
@@ -90,7 +78,11 @@ def measured(run: Run, split: str) -> pd.DataFrame:
             )
             st.stop()
         with st.container(border=True, key="measure"):
-            st.subheader("Not measured yet", anchor=False)
+            before = (run.folder / localisation.file_name(split)).is_file()
+            st.subheader(
+                "It has learned more since it was measured" if before else "Not measured yet",
+                anchor=False,
+            )
             st.markdown(
                 f"A heat map of each of **{count:,} pictures** is compared with the box around the thing. That takes "
                 "seconds with a small network and minutes with a large one; it is done once and kept for everybody."
@@ -117,9 +109,7 @@ def show_suspects(run: Run) -> None:
     found = []
     for split, title in localisation.SPLITS.items():
         if (table := localisation.kept(run, split)) is not None:
-            found += [
-                (split, title, row) for row in localisation.suspects(table).head(3).itertuples()
-            ]
+            found += [(split, title, row) for row in findings.suspects(table).head(3).itertuples()]
     if not found:
         return
     lines = [
@@ -144,11 +134,9 @@ def show_suspects(run: Run) -> None:
 
 
 def show_summary(table: pd.DataFrame) -> None:
-    gains = {
-        name: localisation.mean_of(localisation.gain(table, name)) for name in localisation.MAPS
-    }
-    hits = {name: localisation.share_of(table[f"{name}_hit"]) for name in localisation.MAPS}
-    inside = localisation.mean_of(table["network_inside"]).mean
+    gains = {name: findings.mean_of(findings.gain(table, name)) for name in localisation.MAPS}
+    hits = {name: findings.share_of(table[f"{name}_hit"]) for name in localisation.MAPS}
+    inside = findings.mean_of(table["network_inside"]).mean
     st.markdown(
         f"On average **{percent(inside)} of the heat** lies inside the box, which covers {percent(table['area'].mean())} of "
         f"the picture: **{points(gains['network'].mean)}** against chance."
@@ -175,114 +163,9 @@ def show_summary(table: pd.DataFrame) -> None:
     )
 
 
-# The four fields
-
-
-def show_fields(run: Run, table: pd.DataFrame, notes) -> None:
-    st.subheader("Right or wrong, inside or elsewhere", anchor=False)
-    label = choose_class(
-        "Only pictures of the class",
-        run.classes,
-        name="class",
-        anything="All classes",
-        notes=notes,
-        on_change=lambda: forget("page"),
-    )
-    chosen = table if label is None else table[table["label"] == label]
-    field = localisation.fields(chosen)
-    counts = field.value_counts()
-    total = int(counts.sum())
-    opened = st.query_params.get("field")
-    opened = opened if opened in FIELDS else "right-elsewhere"
-    colours = [palette.CORRECT, palette.ORANGE, palette.SKY, palette.WRONG]
-    clicked = four_fields.show(
-        {
-            name: (
-                f"{counts.get(name, 0):,}",
-                percent(counts.get(name, 0) / total) if total else "",
-                WORDS[name],
-                colour,
-            )
-            for name, colour in zip(FIELDS, colours, strict=True)
-        },
-        rows=["Right answer", "Wrong answer"],
-        columns=["looks inside the box", "looks elsewhere"],
-        selected=opened,
-        label="Right and wrong answers by where the network looks",
-        key="fields",
-    )
-    if clicked is not None and clicked != opened:
-        forget("page")
-        st.query_params["field"] = clicked
-        st.rerun()
-    by_chance = localisation.looks_inside(table["random_inside"], table["area"])
-    by_chance = by_chance[table["area"] <= WIDEST].mean()
-    left_out = len(chosen) - total
-    st.caption(
-        "**Looks inside** means: the heat for its own answer is denser inside the box than outside it. A random map does "
-        f"that in {percent(by_chance)} of the pictures."
-        + (
-            f" Left out: {left_out:,} pictures whose box covers more than {WIDEST:.0%} of the picture, where there is "
-            "hardly any elsewhere, or whose map is empty."
-            if left_out
-            else ""
-        )
-    )
-    show_gallery(run, chosen[field == opened], opened)
-
-
-def show_gallery(run: Run, chosen: pd.DataFrame, field: str) -> None:
-    st.markdown(f"**{WORDS[field].capitalize()}**: {len(chosen):,} pictures")
-    if chosen.empty:
-        st.info("No picture is of this kind.", icon=":material/info:")
-        return
-    chosen = chosen.assign(gain=chosen["inside"] - chosen["area"])
-    chosen = chosen.sort_values("gain", ascending=field.endswith("elsewhere"), kind="stable")
-    page = choose_page(-(-len(chosen) // PER_PAGE))
-    shown = chosen.iloc[(page - 1) * PER_PAGE : page * PER_PAGE]
-    try:
-        dataset = run_dataset(run)
-    except UserError as error:
-        show_error(f"The pictures cannot be shown. {error}")
-        return
-    queries = [dict(run=run.name, image=int(index)) for index in shown["index"]]
-    clicked = gallery.grid(
-        [picture(dataset, row) for row in shown.itertuples()],
-        [describe(run, row) for row in shown.itertuples()],
-        key="looks",
-        side=128,
-        clickable=True,
-        links=[f"gradcam?{urlencode(query)}" for query in queries],
-        smooth=True,
-    )
-    st.caption(
-        "The box is drawn in light blue; bright is where the network looked for its answer. The most extreme first; a "
-        "click opens the picture in Grad-CAM."
-    )
-    if clicked is not None:
-        st.switch_page("views/gradcam.py", query_params=queries[clicked])
-
-
-def picture(dataset: PreparedDataset, row) -> np.ndarray:
-    heat = localisation.unpacked(row.map)
-    mixed = render.overlay(dataset.images[row.index], heat, opacity=0.55, side=192, smooth=True)
-    return render.with_box(mixed, dataset.samples.loc[row.index, BOX], palette.BOX)
-
-
-def describe(run: Run, row) -> str:
-    true, says = run.classes[row.label].name, run.classes[row.prediction].name
-    return (
-        f"true: {true}\nsays: {says}, {percent(row.confidence)}\n"
-        f"{percent(row.inside)} of the heat in {percent(row.area)} of the picture"
-    )
-
-
-# The classes
-
-
 def show_classes(run: Run, table: pd.DataFrame) -> None:
     st.subheader("Class by class", anchor=False)
-    ranked = localisation.by_class(table)
+    ranked = findings.by_class(table)
     few = ranked.head(MANY_CLASSES)
     if len(few) < len(ranked):
         st.caption(

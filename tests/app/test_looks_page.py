@@ -8,7 +8,7 @@ import torch
 
 from tinymodel import checkpoint, jobs
 from tinymodel.data.prepared import remove_dataset
-from tinymodel.explain import localisation
+from tinymodel.explain import findings, localisation
 from tinymodel.network import BottleneckNet
 
 
@@ -85,19 +85,19 @@ def test_the_network_stands_beside_its_baselines_with_intervals(app, measured):
 def test_the_four_fields_count_every_picture_and_say_how(app, measured):
     open_page(app)
     fields = component(app, "four_fields")["fields"]
-    counts = localisation.fields(localisation.kept(measured, "val")).value_counts()
-    expected = [(name, str(counts.get(name, 0))) for name in localisation.FIELDS]
+    counts = findings.fields(localisation.kept(measured, "val")).value_counts()
+    expected = [(name, str(counts.get(name, 0))) for name in findings.FIELDS]
     assert [(field["name"], field["count"]) for field in fields] == expected
     assert "is denser inside the box than outside it" in texts(app)
     assert "A random map does that in" in texts(app)
 
 
-@pytest.mark.parametrize("field", localisation.FIELDS)
+@pytest.mark.parametrize("field", findings.FIELDS)
 def test_a_field_opens_its_pictures_which_lead_to_gradcam(app, measured, field):
     open_page(app, field=field)
     assert component(app, "four_fields")["selected"] == field
     table = localisation.kept(measured, "val")
-    expected = set(table["index"][localisation.fields(table) == field])
+    expected = set(table["index"][findings.fields(table) == field])
     gallery = component(app, "picture_grid")
     if not expected:
         assert "No picture is of this kind" in texts(app)
@@ -110,7 +110,7 @@ def test_one_class_alone_can_be_looked_at(app, measured):
     open_page(app, **{"class": "n00000001"})
     fields = component(app, "four_fields")["fields"]
     table = localisation.kept(measured, "val")
-    expected = localisation.fields(table[table["label"] == 1]).notna().sum()
+    expected = findings.fields(table[table["label"] == 1]).notna().sum()
     assert sum(int(field["count"]) for field in fields) == expected <= 4
 
 
@@ -145,7 +145,7 @@ def test_without_its_dataset_the_page_says_so(app, run):
 def test_without_its_dataset_what_was_measured_is_still_shown(app, measured):
     remove_dataset("small")
     table = localisation.kept(measured, "val")
-    open_page(app, field=localisation.fields(table).value_counts().index[0])
+    open_page(app, field=findings.fields(table).value_counts().index[0])
     assert component(app, "four_fields") is not None
     assert "The pictures cannot be shown" in texts(app)
 

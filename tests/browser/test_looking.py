@@ -9,7 +9,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tinymodel import checkpoint
-from tinymodel.explain import localisation
+from tinymodel.explain import findings, localisation
 from tinymodel.network import BottleneckNet
 
 SIZES = """() => {
@@ -68,7 +68,7 @@ def test_a_photo_of_ones_own_is_cut_where_one_drags_the_square(tab, server, run,
 
 
 def test_a_click_on_a_field_opens_its_pictures_and_a_picture_opens_gradcam(tab, server, run):
-    counts = localisation.fields(localisation.kept(run, "val")).value_counts()
+    counts = findings.fields(localisation.kept(run, "val")).value_counts()
     field = next(name for name in counts.index if name != "right-elsewhere")
     tab.goto(f"{server.url}/looks?run={run.name}")
     tab.locator(f"[data-field={field}]").click(timeout=60_000)

@@ -11,7 +11,7 @@ from tinymodel import checkpoint
 from tinymodel.data.batches import normalize
 from tinymodel.data.prepared import open_dataset
 from tinymodel.errors import UserError
-from tinymodel.explain import baselines, localisation
+from tinymodel.explain import baselines, findings, localisation
 from tinymodel.explain.gradcam import LAST_BLOCK, raw_maps
 from tinymodel.network import BottleneckNet
 
@@ -90,7 +90,7 @@ def test_random_maps_are_no_better_than_chance():
     boxes = np.tile([8, 8, 47, 47], (count, 1))
     heat = localisation.smooth(baselines.random_map(np.arange(count), 8))
     gain = localisation.shares(heat, boxes) - localisation.inside(boxes).mean((1, 2))
-    found = localisation.mean_of(pd.Series(gain))
+    found = findings.mean_of(pd.Series(gain))
     assert found.low < 0 < found.high
     assert abs(found.mean) < 0.01
 
@@ -137,7 +137,7 @@ def test_the_four_fields():
         (0, 0, 0.9, 0.95, 0.95, True),  # hardly any elsewhere
         (0, 0, 0.3, np.nan, np.nan, False),  # an empty map
     )
-    assert localisation.fields(table).fillna("none").tolist() == [*localisation.FIELDS, "none", "none"]  # fmt: skip
+    assert findings.fields(table).fillna("none").tolist() == [*findings.FIELDS, "none", "none"]  # fmt: skip
 
 
 def test_classes_are_ranked_by_their_gain():
@@ -148,7 +148,7 @@ def test_classes_are_ranked_by_their_gain():
         (1, 1, 0.3, 0.4, 0.4, True),
         (1, 0, 0.3, 0.1, 0.1, False),
     )
-    ranked = localisation.by_class(table)
+    ranked = findings.by_class(table)
     assert ranked["label"].tolist() == [1, 0]
     np.testing.assert_allclose(ranked["gain"], [-0.2 / 3, 0.25])
     np.testing.assert_allclose(ranked["wrong_reason"], [0.5, 0])
@@ -161,21 +161,21 @@ def test_a_class_that_is_right_for_the_wrong_reason_is_suspected_and_a_few_stray
     rows = [(1, 1, *elsewhere)] * 10 + [(1, 1, *inside)] * 10
     for label in (0, 2, 3):
         rows += [(label, label, *elsewhere)] + [(label, label, *inside)] * 19
-    found = localisation.suspects(table_of(*rows))
+    found = findings.suspects(table_of(*rows))
     assert found["label"].tolist() == [1]
     np.testing.assert_allclose(found[["share", "others"]], [[0.5, 0.05]])
     assert found["images"].tolist() == [10]
-    assert localisation.suspects(table_of(*rows[20:])).empty
+    assert findings.suspects(table_of(*rows[20:])).empty
 
 
 def test_intervals_hold_their_mean_and_shrink_with_more_images():
-    few, many = (localisation.share_of(pd.Series([True, False, True] * n)) for n in (4, 400))
+    few, many = (findings.share_of(pd.Series([True, False, True] * n)) for n in (4, 400))
     assert few.low < few.mean < few.high
     assert few.high - few.low > 5 * (many.high - many.low)
-    assert localisation.share_of(pd.Series([True] * 5)).high == 1
-    assert localisation.share_of(pd.Series([True] * 5)).low > 0.5  # not certain
-    np.testing.assert_allclose(localisation.mean_of(pd.Series([1.0, 3, np.nan])).mean, 2)
-    assert np.isnan(localisation.mean_of(pd.Series([], dtype=float)).mean)
+    assert findings.share_of(pd.Series([True] * 5)).high == 1
+    assert findings.share_of(pd.Series([True] * 5)).low > 0.5  # not certain
+    np.testing.assert_allclose(findings.mean_of(pd.Series([1.0, 3, np.nan])).mean, 2)
+    assert np.isnan(findings.mean_of(pd.Series([], dtype=float)).mean)
 
 
 def test_a_run_is_measured_once_and_anew_when_its_weights_change(run, small_dataset):

@@ -5,6 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
@@ -16,7 +17,7 @@ from tinymodel.explain.gradcam import ALL_METHODS, SLOW_METHODS, Explanation, ex
 from tinymodel.runs import Run
 
 LABEL = "Asking the network where it looked"
-KEEP = 64  # maps of one's own photos, in the session of their owner
+KEEP = 64  # results of one's own photo, the oldest go first
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,10 +39,12 @@ def ask(run: Run, questions: Sequence[Question]) -> list[list[Explanation]]:
 
     Slow methods begin once somebody has pressed a button.
     """
-    found: list[list[Explanation] | None] = [_mine().get(_key(run, q)) for q in questions]
+    found: list[list[Explanation] | None] = [own(_key(run, q)) for q in questions]
     waiting = [i for i, answer in enumerate(found) if answer is None]
     if idle := [
-        questions[i] for i in waiting if questions[i].slow and not _begun(run, questions[i])
+        questions[i]
+        for i in waiting
+        if questions[i].slow and jobs.find(_key(run, questions[i])) is None
     ]:
         offer_slow(run, idle)
         st.stop()
@@ -57,7 +60,7 @@ def ask(run: Run, questions: Sequence[Question]) -> list[list[Explanation]]:
             st.stop()
         found[i] = job.result
         if questions[i].subject.photo is not None:
-            _keep_mine(job.key, job.result)
+            keep_own(job.key, job.result)
     return found
 
 
@@ -77,13 +80,11 @@ def offer_slow(run: Run, questions: Sequence[Question]) -> None:
     )
 
 
-def ready(run: Run, question: Question) -> bool:
-    """Whether its answer is there, or on its way."""
-    return _key(run, question) in _mine() or _begun(run, question)
-
-
-def _begun(run: Run, question: Question) -> bool:
-    return jobs.find(_key(run, question)) is not None
+def answered(run: Run, question: Question) -> bool:
+    """Whether its answer is there already."""
+    key = _key(run, question)
+    job = jobs.find(key)
+    return own(key) is not None or (job is not None and job.state == "done")
 
 
 def _submit(run: Run, question: Question) -> jobs.Job:
@@ -119,18 +120,29 @@ def _wait(started: dict[int, jobs.Job], questions: Sequence[Question]) -> None:
 
 def _key(run: Run, question: Question) -> Hashable:
     subject = question.subject
-    owner = "" if subject.photo is None else st.session_state.setdefault("me", secrets.token_hex(8))
     choices = (question.layers, question.method, question.target)
-    return ("gradcam", str(run.folder), weights_version(run), owner, subject.digest, *choices)
+    version = weights_version(run)
+    return ("gradcam", str(run.folder), version, owner(subject), subject.digest, *choices)
 
 
-def _mine() -> OrderedDict[Hashable, list[Explanation]]:
-    return st.session_state.setdefault("own-photo-maps", OrderedDict())
+# One's own photo: what is computed from it goes from the jobs, which all share, into the session of its owner.
 
 
-def _keep_mine(key: Hashable, result: list[Explanation]) -> None:
-    """Maps of one's own photo go from the jobs, which all share, into the session."""
+def owner(subject: Subject) -> str:
+    """Part of a job's key: of one's own photo a word that nobody else knows, else nothing."""
+    if subject.photo is None:
+        return ""
+    return st.session_state.setdefault("me", secrets.token_hex(8))
+
+
+def own(key: Hashable) -> Any:
+    """What this session keeps under this key, or None."""
+    return st.session_state.get("own-photo-results", {}).get(key)
+
+
+def keep_own(key: Hashable, result: Any) -> None:
+    kept = st.session_state.setdefault("own-photo-results", OrderedDict())
+    kept[key] = result
     jobs.forget(key)
-    _mine()[key] = result
-    while len(_mine()) > KEEP:
-        _mine().popitem(last=False)
+    while len(kept) > KEEP:
+        kept.popitem(last=False)

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import streamlit as st
 
 from components.heat import choices, drawing, table
-from components.heat.asking import Question, ask, offer_slow, ready
+from components.heat.asking import Question, answered, ask
 from components.image_picker import Subject
-from components.pickers import choose_page
-from tinymodel.explain.gradcam import METHODS, SLOW_METHODS, Explanation
+from tinymodel.explain.gradcam import ALL_METHODS, METHODS, SLOW_METHODS, Explanation
 from tinymodel.network import block_title
 from tinymodel.runs import Run
 
@@ -29,7 +28,7 @@ def show_layers(run: Run, subjects: Sequence[Subject]) -> None:
         )
     names = choices.layers(run)
     shown = tuple(names if every else _last_of_each(names))
-    page = _page(subjects)
+    page = drawing.page_of(subjects)
     answers = ask(run, [Question(s, shown, method, target) for s in page])
     titles = [block_title(name) for name in shown]
     _show(run, page, answers, titles, draw, same, key="layers")
@@ -45,37 +44,27 @@ def show_methods(run: Run, subjects: Sequence[Subject]) -> None:
         layer = choices.choose_layer(run)
         target = choices.choose_target(run)
         draw, same = choices.choose_drawing("over"), choices.choose_scale()
-    page = _page(subjects)
-    asked = {m: [Question(s, (layer,), m, target) for s in page] for m in METHODS}
-    slow = {m: [Question(s, (layer,), m, target) for s in page] for m in SLOW_METHODS}
-    begun = {m: qs for m, qs in slow.items() if all(ready(run, q) for q in qs)}
-    found = ask(run, [q for questions in asked.values() for q in questions])
-    place = st.container()
-    late = st.container()
-    titles = [method.title for method in METHODS.values()]
-    with late:
-        if len(begun) == len(slow):
-            found += ask(run, [q for questions in slow.values() for q in questions])
-            titles += [method.title for method in SLOW_METHODS.values()]
-        elif len(page) > FEW_SLOW:
-            names = " and ".join(method.title for method in SLOW_METHODS.values())
-            st.caption(f"{names} are slow: choose at most {FEW_SLOW} pictures to add them.")
-        else:
-            offer_slow(run, [q for questions in slow.values() for q in questions])
-    by_method = [found[i : i + len(page)] for i in range(0, len(found), len(page))]
-    answers = [[column[i][0] for column in by_method] for i in range(len(page))]
-    with place:
-        _show(run, page, answers, titles, draw, same, key="methods")
+    page = drawing.page_of(subjects)
+    slow = [Question(s, (layer,), m, target) for m in SLOW_METHODS for s in page]
+    ready = all(answered(run, question) for question in slow)
+    methods = ALL_METHODS if ready else METHODS
+    found = ask(run, [Question(s, (layer,), m, target) for m in methods for s in page])
+    answers = [[found[i + len(page) * m][0] for m in range(len(methods))] for i in range(len(page))]
+    titles = [method.title for method in methods.values()]
+    _show(run, page, answers, titles, draw, same, key="methods")
+    if ready:
+        return
+    if len(page) > FEW_SLOW:
+        names = " and ".join(method.title for method in SLOW_METHODS.values())
+        st.caption(f"{names} are slow: choose at most {FEW_SLOW} pictures to add them.")
+        return
+    ask(run, slow)  # says what it costs, then how far it is, and ends the page
+    st.rerun()
 
 
 def _last_of_each(names: Sequence[str]) -> list[str]:
     """The last block of the first part and of each stage."""
     return list({name.partition(".")[0]: name for name in names}.values())
-
-
-def _page(subjects: Sequence[Subject]) -> Sequence[Subject]:
-    page = choose_page(-(-len(subjects) // drawing.PER_PAGE))
-    return subjects[(page - 1) * drawing.PER_PAGE : page * drawing.PER_PAGE]
 
 
 def _show(

@@ -7,7 +7,6 @@ import streamlit as st
 
 from components.heat import choices, drawing, table
 from components.heat.asking import Question, ask
-from components.heat.columns import _page
 from components.image_picker import Subject
 from components.messages import percent
 from components.pickers import choose_class
@@ -33,7 +32,7 @@ def show(run: Run, subjects: Sequence[Subject]) -> None:
             help="By default its answer; where that is the first class already, its second choice.",
         )
         layer = choices.choose_layer(run)
-    page = _page(subjects)
+    page = drawing.page_of(subjects)
     first_look = [found[0] for found in ask(run, [Question(s, (layer,)) for s in page])]
     pairs = [
         pair(subject, found, this, that) for subject, found in zip(page, first_look, strict=True)

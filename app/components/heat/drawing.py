@@ -9,7 +9,7 @@ import streamlit as st
 from components.heat.table import Cell, Legend, Picture, Row
 from components.image_picker import Subject
 from components.messages import percent
-from components.pickers import forget
+from components.pickers import choose_page, forget
 from tinymodel.data.prepared import SIDE
 from tinymodel.explain import render
 from tinymodel.explain.gradcam import Explanation
@@ -17,6 +17,12 @@ from tinymodel.runs import Run
 
 HEAT = Legend("nothing speaks for it", "the most")
 PER_PAGE = 8  # rows
+
+
+def page_of(subjects: Sequence[Subject]) -> Sequence[Subject]:
+    """Those of the page that is chosen."""
+    page = choose_page(-(-len(subjects) // PER_PAGE))
+    return subjects[(page - 1) * PER_PAGE : page * PER_PAGE]
 
 
 def image_cell(run: Run, subject: Subject, answer: Explanation) -> Cell:

@@ -35,11 +35,11 @@ def show(run: Run, subjects: Sequence[Subject]) -> None:
         [caption(run, s, found, top) for s, found in zip(subjects, answers, strict=True)],
         key="many",
         side=160,
-        clickable=True,
-        links=[drawing.link(run, subject) or "gradcam" for subject in subjects],
+        clickable=subjects[0].photo is None,  # one's own picture has no address
+        links=[drawing.link(run, subject) for subject in subjects],
         smooth=shown != "image",
     )
-    if clicked is not None and subjects[clicked].index is not None:
+    if clicked is not None:
         drawing.open_alone(subjects[clicked])
 
 
