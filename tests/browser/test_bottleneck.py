@@ -21,7 +21,7 @@ def sample_run(folders) -> Run:
     config = TrainConfig(
         dataset="sample",
         hold_out_classes=3,
-        width=8,
+        width=4,
         epochs=1,
         batch_size=24,
         precision="fp32",
@@ -34,7 +34,7 @@ def sample_run(folders) -> Run:
 
 def test_points_move_along_the_slider_and_a_click_shows_neighbours(tab, server, sample_run):
     tab.goto(f"{server.url}/bottleneck?run={sample_run.name}")
-    tab.wait_for_selector(".tm-map[data-ready]", timeout=90_000)
+    tab.wait_for_selector(".tm-map[data-ready]", timeout=240_000)
     begin = tab.evaluate(PLACES)
     slider = tab.get_by_role("slider", name="Layer k")
     tab.evaluate("""() => { window.seen = []; const plot = document.querySelector('.tm-map .js-plotly-plot')
@@ -63,14 +63,14 @@ def test_points_move_along_the_slider_and_a_click_shows_neighbours(tab, server, 
 def test_a_new_class_is_taught_from_five_pictures_and_kept_as_a_run(tab, server, sample_run):
     trained_on = checkpoint.load(sample_run.folder / "best.pt")["weights"]
     tab.goto(f"{server.url}/bottleneck?run={sample_run.name}&part=teach")
-    expect(tab.get_by_text("Watch it learn")).to_be_visible(timeout=90_000)
+    expect(tab.get_by_text("Watch it learn")).to_be_visible(timeout=240_000)
     expect(tab.get_by_text("from 5 pictures a class")).to_be_visible()
     shown = tab.locator("[data-testid=stMetricValue]").inner_text()
-    expect(tab.get_by_text("says:").first).to_be_visible(timeout=60_000)
+    expect(tab.get_by_text("says:").first).to_be_visible(timeout=120_000)
     tab.get_by_role("textbox", name="Name of the run").fill("three-new-things")
     tab.get_by_role("textbox", name="Name of the run").press("Enter")
     tab.get_by_role("button", name="Save as a run").click()
-    expect(tab.get_by_text("Saved as the run 'three-new-things'")).to_be_visible(timeout=60_000)
+    expect(tab.get_by_text("Saved as the run 'three-new-things'")).to_be_visible(timeout=120_000)
 
     saved = Run.open("three-new-things")
     assert {run.name for run in list_runs()} == {"sample-7-of-10", "three-new-things"}

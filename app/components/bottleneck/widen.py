@@ -7,7 +7,7 @@ from components.bottleneck.measure import HELP, PROBES, draw_ladder, ladder_of
 from components.config_form import set_value
 from components.messages import percent, plain
 from components.pickers import choose
-from tinymodel.config import PRESETS, TrainConfig
+from tinymodel.config import PRESETS, TrainConfig, from_preset
 from tinymodel.data import list_datasets, open_dataset
 from tinymodel.network import BLOCKS
 from tinymodel.representation.features import PIXELS
@@ -104,9 +104,15 @@ def fill_in(config: TrainConfig, change: dict) -> None:
     dataset = open_dataset(config.dataset)
     classes = config.classes or len(dataset.classes)
     largest = max(len(dataset.indices("train", label)) for label in range(len(dataset.classes)))
-    about_data = ("dataset", "classes", "per_class", "hold_out_classes")
+    usual = from_preset(config.preset, dataset=config.dataset).to_json()
     for name, value in wanted.items():
-        if name not in ("preset", *about_data):
+        if name in ("preset", "dataset", "classes", "per_class", "hold_out_classes"):
+            continue
+        if value == usual[name]:
+            st.session_state.pop(
+                f"{config.preset}-{name}", None
+            )  # what somebody tried there before
+        else:
             set_value(config.preset, name, value)
     set_value(config.preset, f"{config.dataset}-classes", classes)
     set_value(config.preset, f"{config.dataset}-per-class", config.per_class or largest)
