@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from components import palette
+from components.config_form import choice_name
 from components.messages import duration, percent
 from tinymodel.config import TrainConfig
 from tinymodel.errors import UserError
@@ -109,7 +110,8 @@ def settings(run: Run) -> dict[str, str]:
     info, told = run.info(), {}
     for item in fields(TrainConfig):
         label = item.metadata.get("label", item.name.capitalize())
-        told[label] = _words(getattr(run.config, item.name))
+        value = getattr(run.config, item.name)
+        told[label] = choice_name(value) if item.metadata.get("choices") else _words(value)
     told["Classes"] = str(len(run.classes))
     images = (info.get("train_images"), info.get("val_images"))
     told["Images (training, validation)"] = ", ".join(f"{n:,}" for n in images if n is not None)

@@ -141,7 +141,7 @@ def _field(item: Field, default: Any, preset: str, values: dict[str, Any]) -> An
     if about["choices"]:
         options = list(about["choices"])
         return st.selectbox(
-            label, options, options.index(default), format_func=_choice_name, **common
+            label, options, options.index(default), format_func=choice_name, **common
         )
     if isinstance(default, bool):
         return st.toggle(label, default, **common)
@@ -156,5 +156,6 @@ def _field(item: Field, default: Any, preset: str, values: dict[str, Any]) -> An
     )
 
 
-def _choice_name(choice: str) -> str:
+def choice_name(choice: str) -> str:
+    """'per-step' → 'Per step'"""
     return CHOICES.get(choice) or choice.capitalize().replace("-", " ")

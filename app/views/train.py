@@ -1,13 +1,12 @@
 """Train: choose what to learn from and how, start, watch it learn."""
 
 import streamlit as st
-from components import comparison, live, range_test, stream
-from components.config_form import choose_preset, config_form, set_value
-from components.messages import about, missing, plain, show_error, show_job, user_errors
+from components import comparison, estimate, live, range_test, stream
+from components.config_form import choose_preset, config_form
+from components.messages import missing, plain, show_error, user_errors
 from streamlit.delta_generator import DeltaGenerator
 
-from tinymodel import jobs
-from tinymodel.config import PRESETS, TrainConfig
+from tinymodel.config import TrainConfig
 from tinymodel.data import list_datasets, open_dataset
 from tinymodel.errors import UserError
 from tinymodel.runs import ACTIVE, Run, list_runs
@@ -15,7 +14,6 @@ from tinymodel.training.supervisor import describe, supervisor
 
 NEW = "new"
 BEGUN = "begun-run"  # in the session state: the run somebody has just begun, to be shown next
-UNREASONABLE = 3600  # seconds: a run longer than this gets a warning and an offer
 
 
 def main() -> None:
@@ -78,7 +76,7 @@ def prepare_run() -> None:
         config = config_form(open_dataset(name), choose_preset())
         busy = next((run for run in list_runs() if run.status in ACTIVE), None)
         with start, st.container(border=True):
-            show_estimate(config, busy)
+            show_start(config, busy)
         range_test.offer(config, busy is not None)
 
 
@@ -101,89 +99,20 @@ def offer_interrupted() -> None:
         st.page_link("views/train.py", label="Look at it", query_params=dict(run=run.name))
 
 
-def show_estimate(config: TrainConfig, busy: Run | None) -> None:
+def show_start(config: TrainConfig, busy: Run | None) -> None:
     """How long it will take here, measured; then the button."""
     st.subheader("How long it will take", anchor=False)
     try:
-        seconds = estimate(config, may_measure=busy is None)
+        estimate.show(config, may_measure=busy is None)
     except UserError as error:
         show_error(error)
         return
-    if seconds and seconds > UNREASONABLE:
-        offer_less(config, seconds)
     if busy:
         st.info(describe(busy), icon=":material/hourglass_top:")
         st.page_link("views/train.py", label="Watch it", query_params=dict(run=busy.name))
     if st.button("Start training", type="primary", icon=":material/play_arrow:", width="stretch"):
         range_test.stop_all()
         go_to(lambda: supervisor.start(config))
-
-
-def estimate(config: TrainConfig, may_measure: bool) -> float | None:
-    """Seconds, or None while they are being measured."""
-    from tinymodel.training import measure  # torch: only where it is needed
-
-    known = measure.estimate_cached(config)
-    job = jobs.find(("estimate", config))
-    if known is None and not may_measure:
-        st.caption("It can be measured when nothing else trains.")
-        return None
-    if known is None and job is None:
-        job = measure_speed(config)
-    if known is None or (job and job.active):
-        show_job(job)
-        return None
-    st.metric("How long it will take", about(known.seconds), label_visibility="collapsed")
-    st.caption(
-        f"Measured here: {known.images_per_second:,.0f} images per second, "
-        f"{known.precision} {known.memory_format} on {known.device.upper()}."
-    )
-    if may_measure:
-        st.button(
-            "Measure again",
-            type="tertiary",
-            icon=":material/refresh:",
-            help="If the machine was busy with something else when it was measured.",
-            on_click=measure_speed,
-            args=(config,),
-        )
-    return known.seconds
-
-
-def measure_speed(config: TrainConfig) -> jobs.Job:
-    from tinymodel.training import measure
-
-    subset = open_dataset(config.dataset).subset(
-        config.classes, config.hold_out_classes, config.per_class
-    )
-    classes = len(subset.classes)
-    jobs.forget(("estimate", config))
-    return jobs.submit(
-        ("estimate", config),
-        lambda report: measure.measure(config, classes, report),
-        label="Measuring how fast this machine trains it",
-    )
-
-
-def offer_less(config: TrainConfig, seconds: float) -> None:
-    st.warning("That is long. What fits into an hour here:", icon=":material/schedule:")
-    epochs = int(UNREASONABLE / (seconds / config.epochs))
-    if epochs >= 3:
-        st.button(
-            f"{epochs} epochs instead of {config.epochs}",
-            on_click=set_value,
-            args=(config.preset, "epochs", epochs),
-            width="stretch",
-        )
-    if config.preset != "classroom":
-        title = PRESETS["classroom"].title
-        st.button(
-            f"The {title.lower()} preset",
-            on_click=lambda: st.session_state.update(preset="classroom"),
-            width="stretch",
-        )
-    else:
-        st.caption("Fewer classes, fewer images per class or a smaller width help most.")
 
 
 def go_to(begin) -> None:
