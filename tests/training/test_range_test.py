@@ -93,6 +93,17 @@ def test_a_loss_that_explodes_ends_it(small_dataset, monkeypatch):
     assert result.diverged and len(result.losses) == 51
 
 
+def test_it_ends_when_what_was_learned_is_lost(small_dataset, monkeypatch):
+    """Without an explosion: three classes are guessed at a loss of 1.1."""
+    values = [1.3] * 10 + [0.8] * 30 + [1.25] * 60
+    monkeypatch.setattr(module, "_losses", lambda *_: iter(values))
+    result = range_test(SMALL)
+    assert result.diverged and 40 < len(result.losses) <= 50
+    assert result.rates[35] < result.suggestion < result.rates[-1]
+    monkeypatch.setattr(module, "_losses", lambda *_: iter([1.3] * 100))
+    assert not range_test(SMALL).diverged  # nothing learned, nothing lost
+
+
 def test_a_stop_ends_it(small_dataset):
     def stop(fraction, message):
         raise KeyboardInterrupt
