@@ -89,27 +89,34 @@ def suspects(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_class(table: pd.DataFrame) -> pd.DataFrame:
-    """One row per label: `images`, `accuracy`, `gain` with `low` and `high`, `hit` with `hit_low` and `hit_high`, and
-    `wrong_reason`, the share of the right answers that look elsewhere (NaN without any). Ordered by gain.
+    """One row per label, ordered by gain.
+
+    Returns:
+        `label`, `images`, `accuracy`, `gain` with its interval `low` and `high` (as `mean_of`), `hit`, and
+        `wrong_reason`, the share of the right answers that look elsewhere (NaN without any).
     """
-    rows = []
-    named = table.assign(gain=gain(table), field=fields(table))
-    for label, part in named.groupby("label"):
-        gains, pointing = mean_of(part["gain"]), share_of(part["network_hit"])
-        right = part["field"].isin(["right-inside", "right-elsewhere"])
-        elsewhere = (part["field"] == "right-elsewhere").sum()
-        rows.append(
-            dict(
-                label=int(label),
-                images=len(part),
-                accuracy=float((part["label"] == part["prediction"]).mean()),
-                gain=gains.mean,
-                low=gains.low,
-                high=gains.high,
-                hit=pointing.mean,
-                hit_low=pointing.low,
-                hit_high=pointing.high,
-                wrong_reason=elsewhere / right.sum() if right.any() else np.nan,
-            )
+    field = fields(table)
+    groups = pd.DataFrame(
+        dict(
+            label=table["label"],
+            right=table["label"] == table["prediction"],
+            gain=gain(table),
+            hit=table["network_hit"],
+            known=field.isin(FIELDS[:2]),
+            elsewhere=field == "right-elsewhere",
         )
-    return pd.DataFrame(rows).sort_values("gain", ignore_index=True)
+    ).groupby("label")
+    gains = groups["gain"].agg(["mean", "std", "count"])
+    reach = 1.96 * gains["std"] / gains["count"] ** 0.5
+    found = pd.DataFrame(
+        dict(
+            images=groups.size(),
+            accuracy=groups["right"].mean(),
+            gain=gains["mean"],
+            low=gains["mean"] - reach,
+            high=gains["mean"] + reach,
+            hit=groups["hit"].mean(),
+            wrong_reason=groups["elsewhere"].sum() / groups["known"].sum(),
+        )
+    )
+    return found.reset_index().sort_values("gain", ignore_index=True)
