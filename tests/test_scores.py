@@ -1,5 +1,7 @@
 """Which answers are picked, what is confused with what, and how honest the confidence is: against plain arithmetic."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -110,10 +112,21 @@ def test_a_planted_wrong_label_is_the_first_suspect():
     assert suspects["index"].tolist() == [107]
 
 
-def test_a_filter_does_not_change_what_is_suspicious(answers):
-    everywhere = scores.select(answers, "suspicious")
-    in_class = scores.select(answers, "suspicious", true=3)
-    assert in_class["index"].tolist() == everywhere[everywhere["label"] == 3]["index"].tolist()
+def test_contradiction_counts_only_where_the_network_is_as_sure_as_usual_and_surer_than_not():
+    probabilities = np.full((40, 3), 0.05)
+    labels = np.repeat([0, 1], 20)
+    probabilities[np.arange(40), labels] = 0.9
+    probabilities[7] = [0.28, 0.7, 0.02]  # less sure of 1 than it usually is
+    probabilities[8] = [
+        0.3,
+        0.2,
+        0.5 - 1e-6,
+    ]  # of 2 it is never sure, but all others together are likelier
+    answers = scores.described(predictions_of(probabilities, labels))
+    assert scores.select(answers, "suspicious").empty
+    assert scores.select(
+        answers, "suspicious", true=0
+    ).empty  # a filter does not change what is usual
 
 
 def test_top_5_accuracy_counts_every_place(answers):
@@ -189,6 +202,14 @@ def test_classes_that_are_confused_lie_together():
     changes = np.count_nonzero(np.diff(family[order]))
     assert changes == 39
     assert np.count_nonzero(np.diff(family)) > 150  # it was not so before
+
+
+def test_a_chain_of_confusions_is_laid_out_as_a_chain():
+    chain = [0, 3, 1, 4, 2]  # each is confused with the next, a little more than the one before
+    matrix = np.diag([50] * 5)
+    for count, (one, other) in enumerate(pairwise(chain), 6):
+        matrix[one, other] = count
+    assert scores.similar_together(matrix) in (chain, chain[::-1])
 
 
 @pytest.mark.parametrize("classes", [1, 2, 3, 6])
