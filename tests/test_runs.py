@@ -12,7 +12,7 @@ from conftest import add_epoch, run_info
 from tinymodel.config import TrainConfig
 from tinymodel.errors import UserError
 from tinymodel.runs import Run, RunWriter, damaged_runs, list_runs
-from tinymodel.tables import TableTail, from_ranges, read_table, to_ranges
+from tinymodel.tables import TableTail
 
 
 @pytest.fixture
@@ -50,18 +50,6 @@ def test_a_name_that_is_no_safe_folder_name_is_refused(folders, name):
         Run.open(name)
 
 
-def test_a_torn_last_line_is_ignored(writer):
-    add_epoch(writer, 1)
-    with open(writer.folder / "steps.csv", "a") as file:
-        file.write("11,2,0.1,0.9")
-    assert len(writer.run.steps()) == 10
-    tail = TableTail(writer.folder / "steps.csv")
-    assert len(tail.read()[1]) == 10
-    with open(writer.folder / "steps.csv", "a") as file:
-        file.write(",0.5,1.1,300\n")
-    assert tail.read() == (False, [[11, 2, 0.1, 0.9, 0.5, 1.1, 300]])
-
-
 def test_a_tail_says_when_a_resume_cut_the_table(writer):
     add_epoch(writer, 1)
     lengths = writer.lengths()
@@ -76,10 +64,6 @@ def test_a_tail_says_when_a_resume_cut_the_table(writer):
     writer.cut(None)
     assert len(writer.run.steps()) == 0
     assert list(writer.run.steps().columns)[:2] == ["step", "epoch"]
-
-
-def test_an_empty_or_missing_table_has_its_columns(tmp_path):
-    assert list(read_table(tmp_path / "none.csv", ("a", "b")).columns) == ["a", "b"]
 
 
 def test_a_run_whose_writer_was_killed_is_interrupted_and_can_be_taken_over(small_dataset):
@@ -192,13 +176,6 @@ def test_damaged_runs_are_listed_with_the_reason_and_can_be_deleted(writer, fini
     for run, _ in damaged_runs():
         run.delete()
     assert damaged_runs() == []
-
-
-def test_ranges_give_indices_back():
-    indices = np.array([0, 1, 2, 10, 11, 5, 7])
-    assert to_ranges(indices) == [[0, 3], [10, 12], [5, 6], [7, 8]]
-    assert np.array_equal(from_ranges(to_ranges(indices)), indices)
-    assert len(from_ranges(to_ranges(np.array([], int)))) == 0
 
 
 def test_looking_whether_a_run_is_locked_is_quick(writer):

@@ -1,0 +1,28 @@
+"""Tables that grow while they are read, and rows of a dataset as ranges."""
+
+import numpy as np
+
+from tinymodel.tables import TableTail, from_ranges, read_table, to_ranges
+
+
+def test_a_torn_last_line_is_ignored(tmp_path):
+    file = tmp_path / "steps.csv"
+    file.write_text("step,loss\n1,2.5\n2,2.")
+    assert len(read_table(file, ("step", "loss"))) == 1
+    tail = TableTail(file)
+    assert tail.read() == (False, [[1, 2.5]])
+    with open(file, "a") as table:
+        table.write("25\n")
+    assert tail.read() == (False, [[2, 2.25]])
+
+
+def test_an_empty_or_missing_table_has_its_columns(tmp_path):
+    assert list(read_table(tmp_path / "none.csv", ("a", "b")).columns) == ["a", "b"]
+    assert TableTail(tmp_path / "none.csv").read() == (False, [])
+
+
+def test_ranges_give_indices_back():
+    indices = np.array([0, 1, 2, 10, 11, 5, 7])
+    assert to_ranges(indices) == [[0, 3], [10, 12], [5, 6], [7, 8]]
+    assert np.array_equal(from_ranges(to_ranges(indices)), indices)
+    assert len(from_ranges(to_ranges(np.array([], int)))) == 0
