@@ -1,8 +1,9 @@
 """Memory that tensors give back is kept for the next step instead of returned to the system (Linux with glibc).
 
-By default glibc maps every large block anew and unmaps it when it is freed: each step of training then waits while the
-system clears the same pages again. Measured at quarter width, batch 32, bf16: 8,000 to 15,000 page faults a step, 10 to
-15 % of its processor time; with this none. The results are the same to the bit.
+By default glibc maps large blocks anew and unmaps them when they are freed, so each step of training waits while the
+system clears the same pages again. Measured at quarter width in bf16, on one thread: 8,000 to 15,000 page faults a step
+of 32 images, with this none; a step of 64 images took 276 ms of processor time instead of 330. ReLU took 4 ms instead
+of 12, max-pooling 15 instead of 23, convolutions 71 % of the step instead of 66. The results are the same to the bit.
 """
 
 import ctypes
