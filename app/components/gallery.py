@@ -60,6 +60,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const abreast = 1 + Math.max(0, ...data.pictures.map((picture) => picture.beside.length))
   const width = abreast * data.side + (abreast - 1) * 6
   grid.style.gridTemplateColumns = `repeat(auto-fill, minmax(min(${width}px, ${abreast > 1 ? 100 : 45}%), 1fr))`
+  if (abreast > 1) grid.style.columnGap = '1.8rem'  // wider than within a cell
   grid.replaceChildren(...data.pictures.map((picture, index) => {
     const cell = make(data.clickable ? (picture.link ? 'a' : 'button') : 'div', 'cell')
     if ([data.selected].flat().includes(index)) cell.classList.add('selected')

@@ -38,9 +38,7 @@ def play(run: Run, answers: pd.DataFrame, chosen: pd.DataFrame, images: np.ndarr
         gallery.picture(images[index], side=320, alt="The picture to guess")
     with words:
         if index in guesses:
-            reveal(run, answer, guesses[index])
-            following = [other for other in left if other != index]
-            offer_next(following)
+            reveal(run, answer, guesses[index], left)
         else:
             ask(run, answer, guesses)
 
@@ -73,7 +71,7 @@ def offered(answer: pd.Series, classes: int) -> list[int]:
     return generator.permutation(labels).tolist()
 
 
-def reveal(run: Run, answer: pd.Series, guess: int) -> None:
+def reveal(run: Run, answer: pd.Series, guess: int, left: list[int]) -> None:
     names = [plain(run.classes[label].name) for label in (answer["label"], guess)]
     if guess == answer["label"]:
         st.subheader(f":green[:material/check_circle:] Yes, {names[0]}", anchor=False)
@@ -83,25 +81,27 @@ def reveal(run: Run, answer: pd.Series, guess: int) -> None:
         )
     says = plain(run.classes[answer["prediction"]].name)
     st.markdown(f"The network says **{says}**, {percent(answer['confidence'])}.")
+    offer_next(left)
     top = list(zip(answer["top5"], answer["top5_probabilities"], strict=True))
     probabilities.bars(top, run.classes, int(answer["label"]), key="guess-top")
 
 
-def offer_next(following: list[int]) -> None:
+def offer_next(left: list[int]) -> None:
     def go() -> None:
-        if following:
-            st.query_params["image"] = str(following[0])
+        if left:
+            st.query_params["image"] = str(left[0])
         else:
             st.query_params.pop("image", None)
 
-    st.button("Next picture", icon=":material/arrow_forward:", type="primary", on_click=go)
-    keyboard.on_keys({"ArrowRight": go}, "→ goes on.", key="guess-keys")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Next picture", icon=":material/arrow_forward:", type="primary", on_click=go)
+        keyboard.on_keys({"ArrowRight": go}, "or the key →", key="guess-keys")
 
 
 def keep_score(known: pd.DataFrame, guesses: dict[int, int]) -> None:
     mine = [index for index in guesses if index in known.index]
     right = sum(guesses[index] == known.at[index, "label"] for index in mine)
-    with st.container(horizontal=True, gap="large", vertical_alignment="bottom"):
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         st.metric("You", f"{right} of {len(mine)}", width="content")
         st.metric(
             "The network",

@@ -5,7 +5,7 @@ import pandas as pd
 import streamlit as st
 
 from components import gallery, heat_maps, keyboard, probabilities
-from components.messages import percent, plain
+from components.messages import percent, plain, user_errors
 from components.pickers import forget
 from tinymodel.runs import Run
 
@@ -46,7 +46,7 @@ def show(run: Run, answers: pd.DataFrame, chosen: pd.DataFrame, images: np.ndarr
             f"Loss {answer['loss']:.2f} · lead over the runner-up (margin) {percent(answer['margin'])} · "
             f"probability of the true class {percent(answer['true_probability'])}"
         )
-    with heat:
+    with heat, user_errors():  # stepping runs the dialog alone, and the run may have been deleted
         ((explanation,),) = heat_maps.heat_maps_of([run], images, [index])
         gallery.picture(
             heat_maps.overlay(images[index], explanation),

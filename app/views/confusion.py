@@ -16,7 +16,7 @@ VIEWS = {
     "classes": "Class by class",
     "calibration": "How honest it is",
 }
-COUNTS = {"10": "10", "20": "20", "40": "40", "all": "All"}
+COUNTS = {"5": "5", "10": "10", "20": "20", "40": "40", "all": "All"}
 ORDERS = {
     "alike": "Confused ones together",
     "name": "By name",
