@@ -23,6 +23,7 @@ DRAWS = 5  # of the images to learn from: with few of them luck matters
 # Stronger than that of the ladder. On five classes never seen, from 1, 5, 20 images a class, at the last layer: 40, 56,
 # 67 % with 1 and 40, 55, 63 % with 0.01 (means of eight draws), and less certain of what is wrong.
 WEIGHT_DECAY = 1.0
+NO_IMAGES = np.zeros((0, 64, 64, 3), np.uint8)
 OWN = (
     "own-photographs"  # the name of a dataset that does not exist: nobody's photographs are stored
 )
@@ -65,7 +66,7 @@ def teach(
     own: Mapping[str, np.ndarray],
     shots: int,
     draw: int = 0,
-    report: Report | None = None,
+    own_features: np.ndarray | None = None,
 ) -> Lesson:
     """Stack a new linear classifier on the frozen layer `layer` and teach it `shots` images of every class.
 
@@ -74,6 +75,7 @@ def teach(
         labels: Classes of the study, by label.
         own: Photographs, uint8 (n, 64, 64, 3) by the name of their class.
         draw: Another number draws other images to learn from; 0 takes the first photographs.
+        own_features: Of all photographs in order, float32 (n, d), if `describe_photographs` has been asked already.
 
     Raises:
         UserError: There are fewer than two classes, or a class has no image.
@@ -89,30 +91,31 @@ def teach(
     classes = [study.classes[label] for label in labels]
     classes += [ClassInfo(f"own-{number}", name) for number, name in enumerate(own, 1)]
     learn, test = _split_dataset(study, labels, shots, draw)
-    own_learn, own_test, own_targets, own_expected = _split_own(
-        own, shots, draw, first_label=len(labels)
-    )
+    pictures = np.concatenate([NO_IMAGES, *own.values()])
+    kinds = np.repeat(np.arange(len(labels), len(names)), [len(each) for each in own.values()])
+    own_learn, own_test = _split_own(kinds, shots, draw)
+    if own_features is None and len(pictures):
+        own_features = describe_photographs(run, pictures, layer)
     position = {label: number for number, label in enumerate(labels)}
 
-    def features(positions: np.ndarray, images: np.ndarray) -> np.ndarray:
-        parts = []
+    def gather(positions: np.ndarray, photographs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Features and labels of images of the study and of photographs."""
+        features, targets = [], []
         if len(positions):
-            parts.append(study.features(layer, positions))
-        if len(images):
-            parts.append(_own_features(run, images, layer))
-        return np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
+            features.append(study.features(layer, positions))
+            targets.append([position[label] for label in study.labels[positions]])
+        if len(photographs):
+            features.append(own_features[photographs])
+            targets.append(kinds[photographs])
+        if not features:
+            return np.zeros((0, 1), np.float32), np.zeros(0, np.int64)
+        return np.concatenate(features), np.concatenate(targets).astype(np.int64)
 
-    def truth(positions: np.ndarray, more: np.ndarray) -> np.ndarray:
-        known = [position[label] for label in study.labels[positions]] if len(positions) else []
-        return np.concatenate([np.array(known, dtype=np.int64), more])
-
-    inputs, targets = features(learn, own_learn), truth(learn, own_targets)
-    asked, expected = features(test, own_test), truth(test, own_expected)
+    inputs, targets = gather(learn, own_learn)
+    asked, expected = gather(test, own_test)
     rows = []
 
     def record(step: int, probe: LinearProbe, loss: float) -> None:
-        if report:
-            report(step / STEPS, f"Step {step} of {STEPS}: {shots} images a class")
         right = (probe.predict(inputs) == targets).mean()
         val_loss = val_accuracy = float("nan")
         if len(expected):
@@ -140,10 +143,10 @@ def teach(
         probe=probe,
         history=pd.DataFrame(rows, columns=columns),
         train_rows=study.rows[learn] if len(learn) else none,
-        own_learned=own_learn,
+        own_learned=pictures[own_learn],
         test_rows=study.rows[test] if len(test) else none,
         test_labels=expected,
-        own_tests=own_test,
+        own_tests=pictures[own_test],
         predictions=probe.predict(asked) if len(expected) else none,
     )
 
@@ -259,23 +262,20 @@ def _split_dataset(
     return np.concatenate(learn), np.concatenate(test)
 
 
-def _split_own(own: Mapping[str, np.ndarray], shots: int, draw: int, first_label: int) -> tuple:
-    """(images to learn from, images to be tested on, labels of the former, labels of the latter)."""
-    parts: list[list[np.ndarray]] = [[], [], [], []]
-    for label, images in enumerate(own.values(), first_label):
+def _split_own(kinds: np.ndarray, shots: int, draw: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of photographs of the classes `kinds`: which to learn from and which to be tested on."""
+    learn, test = [np.arange(0)], [np.arange(0)]
+    for label in np.unique(kinds):
+        pool = np.flatnonzero(kinds == label)
         if draw:
-            images = np.random.default_rng([draw, label]).permutation(images)
-        for place, some in enumerate((images[:shots], images[shots:])):
-            parts[place].append(some)
-            parts[place + 2].append(np.full(len(some), label))
-    empty = [np.zeros((0, 64, 64, 3), np.uint8)] * 2 + [np.arange(0)] * 2
-    return tuple(
-        np.concatenate(part) if part else none for part, none in zip(parts, empty, strict=True)
-    )
+            pool = np.random.default_rng([draw, label]).permutation(pool)
+        learn.append(pool[:shots])
+        test.append(pool[shots:])
+    return np.concatenate(learn), np.concatenate(test)
 
 
-def _own_features(run: Run, images: np.ndarray, layer: str) -> np.ndarray:
-    """float32 (n, d) of photographs, uint8 (n, 64, 64, 3)."""
+def describe_photographs(run: Run, images: np.ndarray, layer: str) -> np.ndarray:
+    """Features float32 (n, d) of photographs, uint8 (n, 64, 64, 3)."""
     network = run.network("best").to(memory_format=torch.channels_last)
     found = extract(
         network, images, np.arange(len(images)), run.mean, run.std, precision=precision_here(run)

@@ -77,7 +77,7 @@ def draw_curves(lessons: Mapping[int, Sequence[Lesson]], lesson: Lesson) -> None
     ]
     chance = 1 / len(lesson.classes)
     figure.add_hline(y=chance, line=dict(color=palette.NEUTRAL, width=1, dash="dash"))
-    palette.layout(figure, height=330, margin=dict(l=8, r=8, t=48, b=8), dragmode=False)
+    palette.layout(figure, height=330, margin=dict(l=8, r=8, t=8, b=8), dragmode=False)
     figure.update_xaxes(title="step of learning", range=[-0.3, STEPS + 0.3], fixedrange=True)
     figure.update_yaxes(
         title="right answers" + ("" if tested else " (pictures learned from)"),
@@ -93,9 +93,9 @@ def draw_curves(lessons: Mapping[int, Sequence[Lesson]], lesson: Lesson) -> None
         updatemenus=[
             dict(
                 type="buttons",
-                x=1,
+                x=0.99,
                 xanchor="right",
-                y=1.02,
+                y=0.02,
                 yanchor="bottom",
                 showactive=False,
                 buttons=[button],

@@ -18,7 +18,15 @@ from tinymodel.evaluation import weights_version
 from tinymodel.explain import render
 from tinymodel.network import BLOCKS, DEPTH, block_title
 from tinymodel.representation.features import Study
-from tinymodel.representation.teaching import DRAWS, SHOTS, Lesson, save, teach, try_out
+from tinymodel.representation.teaching import (
+    DRAWS,
+    SHOTS,
+    Lesson,
+    describe_photographs,
+    save,
+    teach,
+    try_out,
+)
 from tinymodel.runs import Run
 
 SHOWN = 12  # test pictures with their heat maps
@@ -127,6 +135,9 @@ def learn(
 
     def work(report) -> dict[int, list[Lesson]]:
         lessons = {}
+        known = None
+        if own:
+            known = describe_photographs(run, np.concatenate(list(own.values())), layer)
         for number, shots in enumerate(SHOTS):
             lessons[shots] = []
             for draw in range(DRAWS):
@@ -135,7 +146,7 @@ def learn(
                     done,
                     f"Learning from {learning.pictures(shots)} a class, draw {draw + 1} of {DRAWS}",
                 )
-                lessons[shots].append(teach(run, study, layer, labels, own, shots, draw))
+                lessons[shots].append(teach(run, study, layer, labels, own, shots, draw, known))
         return lessons
 
     lessons = result_of(key, work, label="Teaching the new classifier", quick=True)
