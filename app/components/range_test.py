@@ -124,7 +124,7 @@ def curve(result, now: float) -> go.Figure:
         x=result.rates,
         y=result.losses,
         mode="markers",
-        marker=dict(color=palette.TRAIN, size=4, opacity=0.4),
+        marker=dict(color=palette.TRAIN, size=4, opacity=0.6),
         name="each batch",
         hovertemplate=hover,
     )
@@ -137,23 +137,30 @@ def curve(result, now: float) -> go.Figure:
         hovertemplate=hover,
     )
     lines = [(now, palette.NEUTRAL, "dot", f"now {now:g}", "bottom")]
+    other = result.suggestion or 0.0
     if result.suggestion is not None:
-        name = f"suggested {result.suggestion:g}"
-        lines.append((result.suggestion, palette.GREEN, "solid", name, "top"))
+        text = f"suggested {result.suggestion:g}"
+        lines.append((result.suggestion, palette.GREEN, "solid", text, "top"))
     for rate, colour, dash, text, place in lines:
-        figure.add_vline(
-            rate,
-            line=dict(color=colour, dash=dash, width=2),
-            annotation=dict(text=text, font=dict(color=colour)),
-            annotation_position=f"{place} left" if np.log10(rate) > 0 else f"{place} right",
+        beside = other if place == "bottom" else now
+        figure.add_vline(rate, line=dict(color=colour, dash=dash, width=2))
+        figure.add_annotation(
+            x=np.log10(rate),  # of a logarithmic axis plotly wants the exponent here
+            y=1 if place == "top" else 0,
+            yref="paper",
+            yanchor=place,
+            xanchor="left" if rate > beside else "right",  # away from the other line
+            text=f" {text} ",
+            font=dict(color=colour),
+            showarrow=False,
         )
     palette.layout(figure, 320)
-    figure.update_xaxes(type="log", title="learning rate", dtick=1, exponentformat="power")
+    figure.update_xaxes(type="log", title="learning rate", dtick=1, tickformat="~g")
     figure.add_hline(
         result.guessing,
         line=dict(color=palette.NEUTRAL, dash="dash", width=1),
         annotation=dict(text="guessing", font=dict(color=palette.NEUTRAL)),
-        annotation_position="top left",
+        annotation_position="bottom left",
     )
     top = 1.3 * max(
         result.smoothed[0], result.guessing
