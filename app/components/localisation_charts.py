@@ -43,6 +43,7 @@ def compare(estimates: Mapping[str, Estimate], *, key: str, unit: str, title: st
                 arrayminus=[100 * (e.mean - e.low) for e in found],
                 thickness=2,
                 width=6,
+                color=palette.NEUTRAL,
             ),
             mode="markers+text",
             text=[f"{100 * e.mean:{sign}.1f}".replace("-", "−") for e in found],

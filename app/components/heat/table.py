@@ -9,7 +9,7 @@ import streamlit as st
 
 from tinymodel.explain import render
 
-SIDES = (192, 160, 128, 112)  # CSS pixels of a picture
+SIDES = (192, 160, 128, 112, 96)  # CSS pixels of a picture
 ROOM = 1000  # CSS pixels that a row has on a projector
 
 _TABLE = st.components.v2.component(
@@ -32,9 +32,11 @@ a:hover img, a:focus-visible img { outline: 3px solid var(--st-primary-color); o
 a:focus-visible { outline: none; }
 .legend { display: flex; align-items: center; gap: 0.5rem; font: 0.8rem var(--st-font); color: var(--st-text-color);
           flex-wrap: wrap; }
+.hint { margin-left: auto; opacity: 0.75; }
 .bar { width: 140px; height: 12px; border-radius: 3px; }
 """,
     js="""
+const watchers = new WeakMap()
 export default function ({ data, parentElement, setTriggerValue }) {
   const make = (tag, name, text) => {
     const element = document.createElement(tag)
@@ -98,6 +100,14 @@ export default function ({ data, parentElement, setTriggerValue }) {
     bar.style.background = `linear-gradient(90deg, ${data.legend.colours.join(', ')})`
     legend.append(make('span', '', data.legend.low), bar, make('span', '', data.legend.high))
   }
+  const hint = make('span', 'hint', 'more to the right: scroll sideways →')
+  legend.append(hint)
+  const look = () => { hint.hidden = scroll.scrollWidth <= scroll.clientWidth }
+  watchers.get(parentElement)?.disconnect()
+  const watcher = new ResizeObserver(look)
+  watcher.observe(scroll)
+  watchers.set(parentElement, watcher)
+  return () => watcher.disconnect()
 }
 """,
 )
@@ -174,7 +184,7 @@ def show(
 def _side(rows: Sequence[Row]) -> int:
     across = max(sum(len(cell.pictures) for cell in row.cells) for row in rows)
     sides = SIDES if len(rows) < 3 else SIDES[2:]
-    return next((side for side in sides if across * (side + 16) <= ROOM), SIDES[-1])
+    return next((side for side in sides if across * (side + 14) <= ROOM), SIDES[-1])
 
 
 def _cell(cell: Cell) -> dict:
