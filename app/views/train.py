@@ -30,10 +30,7 @@ def main() -> None:
 
 def choose_run(bar: DeltaGenerator) -> str:
     """A run or `NEW`, as the address says; else the run that trains now."""
-    runs = list_runs()
-    if not runs:
-        return NEW
-    names = [NEW, *(run.name for run in runs)]
+    names = [NEW, *(run.name for run in list_runs())]
     current = stream.current_run()
     wanted = st.query_params.get("run")
     if wanted not in names:
@@ -43,6 +40,8 @@ def choose_run(bar: DeltaGenerator) -> str:
                 icon=":material/help:",
             )
         wanted = current.name if current and current.status in ACTIVE else NEW
+    if names == [NEW]:
+        return NEW
     st.session_state["train-run"] = wanted
     return bar.selectbox(
         "Run",

@@ -213,8 +213,9 @@ def test_a_run_that_ended_early_offers_resume(page, active_run, monkeypatch, sta
 
 
 def test_an_address_of_a_run_that_is_gone_says_so(page, finished_run):
-    shown = page(run="long-gone")
-    assert "long-gone" in shown.warning[0].value
+    assert "long-gone" in page(run="long-gone").warning[0].value
+    finished_run.delete()  # the last one
+    assert finished_run.name in page(run=finished_run.name).warning[0].value
 
 
 def test_choosing_a_run_puts_it_into_the_address(page, finished_run, measured):

@@ -110,8 +110,8 @@ def test_a_run_that_is_deleted_elsewhere_is_said_to_be_gone(tab, server, trainin
     training.close()
     expect(tab.get_by_role("button", name="Resume")).to_be_visible(timeout=6000)
     training.run.delete()
-    expect(tab.get_by_text("was deleted or renamed")).to_be_visible(timeout=6000)
-    assert tab.locator(".js-plotly-plot").count() == 0
+    expect(tab.get_by_text("was deleted or renamed")).to_be_visible(timeout=20_000)
+    expect(tab.locator(".js-plotly-plot")).to_have_count(0, timeout=20_000)
 
 
 def test_an_empty_chart_has_a_sensible_axis_until_there_are_points(tab, server, training):
