@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 from components import gallery, guess, keyboard, one_answer, selection
-from components.messages import percent, user_errors
+from components.messages import percent, plain, user_errors
 from components.pickers import choose, choose_class, choose_page, choose_range, choose_run, forget
 from components.predictions import describe, images_of, predictions_of, still_training
 
@@ -79,20 +79,20 @@ def main() -> None:
                 notes=notes,
                 on_change=lambda: forget("page"),
             )
-        filters = st.container(horizontal=True, vertical_alignment="bottom")
         answers = predictions_of(run)
-        chosen = choose_answers(run, answers, kind, sort, filters, notes)
+        chosen = choose_answers(run, answers, kind, sort, notes)
         if KINDS[kind][2]:
             st.info(KINDS[kind][2], icon=":material/lightbulb:")
         images = images_of(run)
-        if images is None:
-            show_table(run, chosen)
-        elif hide_names():
+        if images is not None and hide_names():
             guess.play(run, answers, chosen, images)
         else:
             show_numbers(run, answers)
-            show_answers(run, answers, chosen, images, notes)
-        download(run, chosen)
+            if images is None:
+                show_table(run, chosen)
+            else:
+                show_answers(run, answers, chosen, images, notes)
+        download(run, chosen, kind)
 
 
 def hide_names() -> bool:
@@ -104,9 +104,7 @@ def hide_names() -> bool:
     )
 
 
-def choose_answers(
-    run: Run, answers: pd.DataFrame, kind: str, sort: str, row, notes
-) -> pd.DataFrame:
+def choose_answers(run: Run, answers: pd.DataFrame, kind: str, sort: str, notes) -> pd.DataFrame:
     """The answers of this kind, class and confidence, in order. Counts say what a choice would leave."""
 
     def start() -> None:
@@ -124,7 +122,7 @@ def choose_answers(
             on_change=start,
         )
 
-    with row:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         true = class_of("true", "What it is (true class)", "label")
         predicted = class_of("predicted", "What it says (predicted class)", "prediction", true=true)
         confidence = choose_range(
@@ -213,7 +211,7 @@ def read_image(answers: pd.DataFrame, notes) -> int | None:
     if text.isdecimal() and len(text) < 10 and (answers["index"] == int(text)).any():
         return int(text)
     notes.warning(
-        f"There is no validation image {text[:40]!r} of this run.", icon=":material/help:"
+        plain(f"There is no validation image {text[:40]!r} of this run."), icon=":material/help:"
     )
     return None
 
@@ -223,12 +221,12 @@ def show_table(run: Run, chosen: pd.DataFrame) -> None:
     st.dataframe(named(chosen, names), hide_index=True)
 
 
-def download(run: Run, chosen: pd.DataFrame) -> None:
+def download(run: Run, chosen: pd.DataFrame, kind: str) -> None:
     names = [item.name for item in run.classes]
     st.download_button(
         f"Download these {len(chosen):,} answers (CSV)",
         lambda: named(chosen, names).to_csv(index=False),
-        file_name=f"{run.name}-{st.query_params.get('show', 'mistakes')}.csv",
+        file_name=f"{run.name}-{kind}.csv",
         mime="text/csv",
         icon=":material/download:",
         on_click="ignore",
