@@ -48,6 +48,7 @@ def compare(estimates: Mapping[str, Estimate], *, key: str, unit: str, title: st
             mode="markers+text",
             text=[f"{100 * e.mean:{sign}.1f}".replace("-", "−") for e in found],
             textposition="top center",
+            cliponaxis=False,
             marker=dict(
                 size=12,
                 color=[palette.BLUE if name == "network" else palette.NEUTRAL for name in names],
@@ -59,7 +60,9 @@ def compare(estimates: Mapping[str, Estimate], *, key: str, unit: str, title: st
         )
     )
     palette.layout(figure, height=70 + 56 * len(names))
-    figure.update_yaxes(autorange="reversed", fixedrange=True)
+    figure.update_yaxes(
+        range=[len(names) - 0.5, -0.7], fixedrange=True
+    )  # room for the first number
     figure.update_xaxes(title=title, fixedrange=True, nticks=6)
     if unit == "%":
         figure.update_xaxes(range=[-4, 108], ticksuffix=" %")

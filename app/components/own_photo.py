@@ -19,14 +19,14 @@ def choose_photo() -> tuple[Photo, Crop] | None:
     """The photo and the square of it that the network is to see, or None while there is none."""
     count = st.session_state.setdefault("own-photo-count", 0)
     if _STORE not in st.session_state:
-        st.file_uploader(
+        file = st.file_uploader(
             "A picture from your device",
             key=f"{_UPLOADER}-{count}",
             max_upload_size=MEGABYTES,
             on_change=_read,
             help="Only you see it, and it is not stored: it is gone when you close this tab.",
         )
-        if problem := st.session_state.get("own-photo-problem"):
+        if file is not None and (problem := st.session_state.get("own-photo-problem")):
             show_error(problem)
         return None
     photo: Photo = st.session_state[_STORE]

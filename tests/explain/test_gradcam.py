@@ -313,6 +313,48 @@ def test_the_heat_scale_is_the_one_that_charts_use():
     np.testing.assert_array_equal(render.colour(np.linspace(0, 1, len(colours))), colours)
 
 
+def test_one_scale_for_several_maps_keeps_the_weak_one_dark(image):
+    weak, strong = np.full((8, 8), 1, np.float32), np.full((8, 8), 4, np.float32)
+    np.testing.assert_allclose(render.scale(weak, top=4), 0.25)
+    np.testing.assert_allclose(render.scale(weak), 1)
+    np.testing.assert_allclose(render.scale(2 * strong, top=4), 1)  # never beyond the scale
+    dark, bright = (render.heat_map(heat, side=64, top=4).mean() for heat in (weak, strong))
+    assert dark < bright / 2
+
+
+def test_the_difference_is_orange_for_blue_against_and_grey_between(image):
+    difference = np.zeros((8, 8), np.float32)
+    difference[0, 0], difference[7, 7] = 2, -2
+    drawn = render.difference_map(difference, side=64)
+    assert drawn[2, 2].tolist() == [213, 94, 0]
+    assert drawn[60, 60].tolist() == [0, 114, 178]
+    assert drawn[30, 30].tolist() == [242, 242, 242]
+    over = render.difference_map(difference, image=image, side=64)
+    assert over[2, 2].tolist() == [213, 94, 0]
+    grey = np.asarray(Image.fromarray(image).convert("L"))
+    np.testing.assert_array_equal(over[30, 30], [grey[30, 30]] * 3)  # the image shows through
+    assert (render.difference_map(np.zeros((8, 8), np.float32), side=64) == 242).all()
+
+
+def test_the_colours_for_and_against_are_those_of_the_palette():
+    palette = pytest.importorskip("components.palette")
+    against, between, for_it = (
+        "#{:02X}{:02X}{:02X}".format(*map(int, c)) for c in render.DIVERGING
+    )
+    assert (against, for_it) == (palette.BLUE, palette.VERMILLION)
+    assert between == "#F2F2F2"
+
+
+def test_a_box_is_drawn_around_its_pixels_and_the_picture_is_left_as_it_was():
+    picture = np.full((192, 192, 3), 100, np.uint8)
+    drawn = render.with_box(picture, (10, 20, 30, 40), "#56B4E9")
+    assert (picture == 100).all()
+    rows, columns = np.nonzero((drawn != 100).any(2))
+    assert (columns.min(), rows.min(), columns.max(), rows.max()) == (30, 60, 92, 122)
+    assert (drawn[80, 60] == 100).all()  # nothing inside
+    assert drawn[80, 31].tolist() == [0x56, 0xB4, 0xE9]
+
+
 def test_the_triptych_holds_the_three_pictures_and_wraps_its_title(image):
     heat = np.eye(8, dtype=np.float32)
     title = "true: picket fence / says: " + "a very long name of a viaduct " * 8
