@@ -159,11 +159,11 @@ def test_classes_are_ranked_by_their_gain():
 def test_a_class_that_is_right_for_the_wrong_reason_is_suspected_and_a_few_stray_ones_are_not():
     inside, elsewhere = (0.3, 0.5, 0.5, True), (0.3, 0.1, 0.1, False)
     rows = [(1, 1, *elsewhere)] * 10 + [(1, 1, *inside)] * 10
-    for label in (0, 2, 3):
-        rows += [(label, label, *elsewhere)] + [(label, label, *inside)] * 19
+    for label, stray in ((0, 2), (2, 2), (3, 2), (4, 3)):  # 3 of 20 where others have 2: by chance
+        rows += [(label, label, *elsewhere)] * stray + [(label, label, *inside)] * (20 - stray)
     found = findings.suspects(table_of(*rows))
     assert found["label"].tolist() == [1]
-    np.testing.assert_allclose(found[["share", "others"]], [[0.5, 0.05]])
+    np.testing.assert_allclose(found[["share", "others"]], [[0.5, 9 / 80]])
     assert found["images"].tolist() == [10]
     assert findings.suspects(table_of(*rows[20:])).empty
 
