@@ -10,7 +10,7 @@ import streamlit as st
 
 from components import palette
 from components.config_form import choice_name
-from components.messages import duration, percent
+from components.messages import duration, percent, plain
 from tinymodel.config import TrainConfig
 from tinymodel.errors import UserError
 from tinymodel.runs import Run
@@ -49,7 +49,8 @@ def curves(
                 marker=dict(color=colour, symbol=symbol, size=6 if column == "val" else 3),
                 hovertemplate=f"{name}<br>{what}, {where}: {form}<extra></extra>",
             )
-    palette.layout(figure, 360, legend=dict(orientation="h", yanchor="top", y=-0.18, x=0))
+    legend = dict(orientation="h", yanchor="top", y=-0.25, x=0)
+    palette.layout(figure, 340 + 10 * len(epochs), legend=legend)
     figure.update_xaxes(title="minutes" if minutes else "epoch", rangemode="tozero")
     figure.update_yaxes(tickformat=".0%" if value == "accuracy" else "", rangemode="tozero")
     return figure
@@ -57,18 +58,19 @@ def curves(
 
 def show_curves(runs: Sequence[Run]) -> None:
     """Accuracy and loss of the runs over epochs or minutes, as the address says."""
-    epochs = {}
+    epochs, waiting = {}, []
     for run in runs:
         try:
             table = run.epochs()
         except UserError as error:
-            st.warning(str(error), icon=":material/broken_image:")
+            st.warning(plain(str(error)), icon=":material/broken_image:")
             continue
         if len(table):
             epochs[run.name] = table
-    waiting = [run.name for run in runs if run.name not in epochs]
+        else:
+            waiting.append(run.name)
     if waiting:
-        st.caption(f"Without a finished epoch, so without a curve: {', '.join(waiting)}.")
+        st.caption(plain(f"Without a finished epoch, so without a curve: {', '.join(waiting)}."))
     if not epochs:
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
