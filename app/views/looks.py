@@ -9,6 +9,7 @@ from components.pickers import choose, choose_run, forget
 from components.work import result_of
 
 from tinymodel import jobs
+from tinymodel.errors import UserError
 from tinymodel.evaluation import run_dataset, weights_version
 from tinymodel.explain import findings, localisation
 from tinymodel.explain.findings import WIDEST
@@ -61,54 +62,67 @@ def main() -> None:
 
 
 def measured(run: Run, split: str) -> pd.DataFrame:
-    """What was measured with the best weights so far, or an invitation to measure, which ends the page."""
+    """What was measured: with the best weights so far, or with former ones and an offer to do it again.
+
+    Before anything was measured the page ends with an invitation.
+    """
     if (kept := localisation.kept(run, split)) is not None:
         return kept
+    former = localisation.kept(run, split, outdated=True)
     key = ("localise", str(run.folder), weights_version(run))
-    if jobs.find(key) is None:
-        dataset = run_dataset(run)
-        count = sum(len(localisation.boxed(run, dataset, each)) for each in localisation.SPLITS)
-        if not count:
-            invite(
-                "No boxes",
-                "The pictures of this run have no boxes that say where the things are, so there is nothing to measure "
-                "against. The sample and Tiny ImageNet have them.",
-                page="views/data.py",
-                label="See the data",
-            )
+    if jobs.find(key) is None and not offer_to_measure(run, former is not None):
+        if former is None:
             st.stop()
-        with st.container(border=True, key="measure"):
-            before = (run.folder / localisation.file_name(split)).is_file()
-            st.subheader(
-                "It has learned more since it was measured" if before else "Not measured yet",
-                anchor=False,
-            )
-            st.markdown(
-                f"A heat map of each of **{count:,} pictures** is compared with the box around the thing. That takes "
-                "seconds with a small network and minutes with a large one; it is done once and kept for everybody."
-            )
-            if not st.button(
-                f"Measure {count:,} pictures", type="primary", icon=":material/straighten:"
-            ):
-                st.stop()
+        return former
     result_of(
         key,
         lambda report: localisation.localise_run(run, report),
         label="Measuring where the network looks",
     )
-    if (
-        made := localisation.kept(run, split)
-    ) is None:  # training has saved newer weights meanwhile
+    made = localisation.kept(run, split, outdated=True)
+    if made is None:  # somebody has removed it
         jobs.forget(key)
         st.rerun()
     return made
+
+
+def offer_to_measure(run: Run, again: bool) -> bool:
+    """Whether the button has just been pressed."""
+    try:
+        dataset = run_dataset(run)
+    except UserError:
+        if again:
+            return False  # what was measured can be shown without it
+        raise
+    count = sum(len(localisation.boxed(run, dataset, split)) for split in localisation.SPLITS)
+    if not count:
+        invite(
+            "No boxes",
+            "The pictures of this run have no boxes that say where the things are, so there is nothing to measure "
+            "against. The sample and Tiny ImageNet have them.",
+            page="views/data.py",
+            label="See the data",
+        )
+        return False
+    if again:
+        st.info("The network has learned more since this was measured.", icon=":material/history:")
+        return st.button("Measure again", icon=":material/straighten:")
+    with st.container(border=True, key="measure"):
+        st.subheader("Not measured yet", anchor=False)
+        st.markdown(
+            f"A heat map of each of **{count:,} pictures** is compared with the box around the thing. That takes "
+            "seconds with a small network and minutes with a large one; it is done once and kept for everybody."
+        )
+        return st.button(
+            f"Measure {count:,} pictures", type="primary", icon=":material/straighten:"
+        )
 
 
 def show_suspects(run: Run) -> None:
     """Classes that are right for the wrong reason more often than others, in words."""
     found = []
     for split, title in localisation.SPLITS.items():
-        if (table := localisation.kept(run, split)) is not None:
+        if (table := localisation.kept(run, split, outdated=True)) is not None:
             found += [(split, title, row) for row in findings.suspects(table).head(3).itertuples()]
     if not found:
         return

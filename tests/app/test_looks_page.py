@@ -1,6 +1,7 @@
 """Where it looks: measured once, beside its baselines, and four fields that lead to pictures."""
 
 import json
+import os
 
 import pandas as pd
 import pytest
@@ -69,6 +70,22 @@ def test_it_is_measured_at_the_press_of_a_button_and_kept(app, run):
     assert component(app, "four_fields") is not None
     for split in localisation.SPLITS:
         assert localisation.kept(run, split) is not None
+
+
+def test_when_the_network_has_learned_more_the_former_measures_stay_in_sight(app, measured):
+    weights = measured.folder / "best.pt"
+    later = weights.stat().st_mtime + 10
+    os.utime(weights, (later, later))
+    open_page(app)
+    assert "The network has learned more since this was measured" in texts(app)
+    assert component(app, "four_fields") is not None
+    next(b for b in app.button if b.label == "Measure again").click().run()
+    for job in jobs.active():
+        job.wait(30)
+    app.run()
+    assert not app.exception
+    assert "learned more" not in texts(app)
+    assert component(app, "four_fields") is not None
 
 
 def test_the_network_stands_beside_its_baselines_with_intervals(app, measured):

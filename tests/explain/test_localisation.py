@@ -188,9 +188,20 @@ def test_a_run_is_measured_once_and_anew_when_its_weights_change(run, small_data
     assert said == ["Training: image 1 of 36", "Training: image 33 of 36"]  # the rest is there
     assert len(localisation.kept(run, "train")) == 36
     weights = run.folder / "best.pt"
-    later = (run.folder / localisation.file_name("val")).stat().st_mtime + 10
+    later = weights.stat().st_mtime + 10
     os.utime(weights, (later, later))
     assert localisation.kept(run, "val") is None
+    assert len(localisation.kept(run, "val", outdated=True)) == 12
+    localisation.localise_run(run)
+    assert localisation.kept(run, "val") is not None
+
+
+def test_what_was_measured_with_weights_that_training_has_replaced_meanwhile_is_outdated(run):
+    weights = run.folder / "best.pt"
+    later = weights.stat().st_mtime + 10
+    localisation.localise_split(run, "val", lambda *_: os.utime(weights, (later, later)))
+    assert localisation.kept(run, "val") is None
+    assert localisation.kept(run, "val", outdated=True) is not None
 
 
 def test_of_the_training_images_the_first_of_each_class_are_measured(

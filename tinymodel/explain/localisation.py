@@ -188,8 +188,7 @@ def localise_split(
         run.std,
         report=report,
     )
-    if weights_version(run) == version:
-        _write(table, run.folder / file_name(split))  # else training has written newer ones
+    _write(table, run.folder / file_name(split), version)
     return table
 
 
@@ -206,23 +205,25 @@ def file_name(split: str) -> str:
     return f"localisation-{split}.parquet"
 
 
-def kept(run: Run, split: str) -> pd.DataFrame | None:
-    """What `localise_run` kept, if it was made with the run's best weights so far."""
+def kept(run: Run, split: str, *, outdated: bool = False) -> pd.DataFrame | None:
+    """What `localise_run` kept, if it was made with the run's best weights so far, or `outdated` with any."""
     file, weights = run.folder / file_name(split), weights_file(run)
     try:
         # Two seconds of grace: zip archives, by which runs travel, know times no better.
-        if weights is not None and file.stat().st_mtime + 2 <= weights.stat().st_mtime:
+        if not outdated and weights and file.stat().st_mtime + 2 <= weights.stat().st_mtime:
             return None
         return pd.read_parquet(file)
     except (OSError, ValueError):  # not there, or damaged: it can be made again
         return None
 
 
-def _write(table: pd.DataFrame, file: Path) -> None:
+def _write(table: pd.DataFrame, file: Path, version: int) -> None:
+    """Write the table whole or not at all, as old as the weights that it was made with (`version`, in ns)."""
     descriptor, temporary = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             table.to_parquet(stream, index=False)
+        os.utime(temporary, ns=(version, version))
         os.replace(temporary, file)
     except PermissionError:  # Windows, while somebody reads it: it is made again another time
         Path(temporary).unlink(missing_ok=True)

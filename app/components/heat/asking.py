@@ -67,9 +67,10 @@ def ask(run: Run, questions: Sequence[Question]) -> list[list[Explanation]]:
 def offer_slow(run: Run, questions: Sequence[Question]) -> None:
     """Say what a slow method costs, and the button that begins it."""
     names = list(dict.fromkeys(ALL_METHODS[q.method].title for q in questions))
+    verb = "asks" if len(names) == 1 else "ask"
     st.warning(
-        f"**{' and '.join(names)} {'asks' if len(names) == 1 else 'ask'} the network hundreds of times** instead of once: seconds with a small network, a minute with "
-        "the full-size one. You see how far it is and can stop it; everything quick goes before it.",
+        f"**{' and '.join(names)} {verb} the network hundreds of times** instead of once: seconds with a small network, "
+        "a minute with the full-size one. You see how far it is and can stop it; everything quick goes before it.",
         icon=":material/hourglass_top:",
     )
     st.button(
@@ -100,7 +101,7 @@ def _submit(run: Run, question: Question) -> jobs.Job:
         lambda report: explain_run_layers(
             run, pixels, report=report if question.slow else None, **choices
         ),
-        label=f"{ALL_METHODS[question.method].title}" if question.slow else LABEL,
+        label=ALL_METHODS[question.method].title if question.slow else LABEL,
         quick=not question.slow,
     )
 
