@@ -94,7 +94,7 @@ def _groups(study: Study, shown: np.ndarray, labels: Sequence[int]) -> list[dict
     others = np.flatnonzero(~np.isin(shown, labels))
     if len(others):
         groups.append(
-            dict(name=OTHERS, colour=palette.NEUTRAL, symbol="circle", size=4, opacity=0.35,
+            dict(name=OTHERS, colour=palette.NEUTRAL, symbol="circle", size=4, opacity=0.5,
                  members=others.tolist())
         )  # fmt: skip
     for number, label in enumerate(labels):
