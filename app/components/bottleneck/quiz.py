@@ -98,9 +98,7 @@ def draw(study: Study, name: str, shares: list[float], guess: int) -> None:
             hovertemplate="%{customdata}: %{y:.1f} %<extra></extra>",
         )
     )
-    figure.add_annotation(
-        x=guess, y=100 * shares[guess], text="your guess", yshift=14, showarrow=False
-    )
+    figure.add_annotation(x=guess, y=100 * shares[guess], text="you", yshift=14, showarrow=False)
     if best != guess:
         figure.add_annotation(x=best, y=100 * shares[best], text="best", yshift=14, showarrow=False)
     palette.layout(figure, height=260, dragmode=False)
