@@ -290,8 +290,8 @@ class Run:
                 if os.name == "nt":  # which renames no folder with an open file in it
                     lock.release()
                 os.rename(self.folder, target)
-        except Timeout:
-            self._refuse_while_locked()
+        except Timeout as error:
+            raise UserError(self._busy) from error
         except OSError as error:
             raise UserError(
                 f"The run {self.name!r} cannot be renamed ({error.strerror or error}). Close what has its files open and "
@@ -319,9 +319,13 @@ class Run:
         finally:
             shutil.rmtree(doomed, ignore_errors=True)
 
+    @property
+    def _busy(self) -> str:
+        return f"The run {self.name!r} is being trained; stop it first."
+
     def _refuse_while_locked(self) -> None:
         if self.is_locked():
-            raise UserError(f"The run {self.name!r} is being trained; stop it first.")
+            raise UserError(self._busy)
 
 
 class RunWriter:

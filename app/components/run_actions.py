@@ -19,7 +19,7 @@ from tinymodel.training.supervisor import supervisor
 JOB = "import a run"  # one at a time: whoever comes second sees the first
 ASKED = "asked-for-an-import"  # in the session of whoever began it, who is then shown the run
 SAID = "said-after-an-import"  # in the session: names of files that stayed out
-LARGEST = 4000  # MB of a zip to upload
+LARGEST = 1000  # MB of a zip to upload; a full-width run has about 300
 RESUMABLE = ("stopped", "interrupted", "failed")
 FILES = (
     ("epochs.csv", "Epochs (CSV)", "table_rows"),

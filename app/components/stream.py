@@ -43,9 +43,18 @@ EVENTS_URL = "/live/events"
 
 
 def current_run() -> Run | None:
-    """The run that trains now, whoever trains it; else the newest one that was trained here."""
+    """The run that trains now, whoever trains it; else the newest one that was trained here and can be read."""
     runs = [run for run in list_runs() if not run.shipped]
-    return next((run for run in runs if run.status in ACTIVE), runs[0] if runs else None)
+    runs.sort(key=lambda run: run.status not in ACTIVE)
+    return next((run for run in runs if _is_readable(run)), None)
+
+
+def _is_readable(run: Run) -> bool:
+    try:
+        run.progress()
+    except (UserError, KeyError, OSError):
+        return False
+    return True
 
 
 def describe(run: Run) -> dict[str, Any]:

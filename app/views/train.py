@@ -84,7 +84,10 @@ def offer_interrupted() -> None:
     run = next((run for run in list_runs() if run.status == "interrupted"), None)
     if run is None:
         return
-    progress = run.progress()
+    try:
+        progress = run.progress()
+    except UserError:  # its tables are damaged: the Runs page says so
+        return
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="interrupted"):
         st.markdown(
             plain(

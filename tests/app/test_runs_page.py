@@ -243,8 +243,9 @@ def test_folders_that_cannot_be_read_are_named_and_can_be_deleted(page, runs):
     assert any("**first**" in item.value for item in shown.markdown)
 
 
-def test_a_damaged_table_leaves_the_page_whole(page, runs):
-    (runs[0].folder / "epochs.csv").write_bytes(b"epoch,lr\n\xff\xfe,1\n")
+@pytest.mark.parametrize("which", [0, 1])  # the older run and the newest, of which the card tells
+def test_a_damaged_table_leaves_the_page_whole(page, runs, which):
+    (runs[which].folder / "epochs.csv").write_bytes(b"epoch,lr\n\xff\xfe,1\n")
     shown = page(runs="first,second")
     assert "is damaged" in shown.warning[0].value
     assert len(shown.get("plotly_chart")) == 2
