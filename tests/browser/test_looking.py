@@ -85,9 +85,9 @@ def test_a_click_on_a_field_opens_its_pictures_and_a_picture_opens_gradcam(tab, 
     assert fits_a_phone(tab)
 
 
-def test_wide_tables_scroll_within_themselves_on_a_phone(tab, server, run):
-    for view in ("layers", "contrast"):
-        tab.goto(f"{server.url}/gradcam?run={run.name}&view={view}&images=36,40&all=true")
-        tab.locator("table img").first.wait_for(timeout=90_000)
-        assert fits_a_phone(tab)
-        assert tab.locator(".scroll").evaluate("box => box.scrollWidth > box.clientWidth")
+def test_a_wide_table_scrolls_within_itself_on_a_phone(tab, server, run):
+    tab.goto(f"{server.url}/gradcam?run={run.name}&view=layers&images=36,40&all=true")
+    tab.locator("table img").first.wait_for(timeout=90_000)
+    assert fits_a_phone(tab)
+    assert tab.locator(".scroll").evaluate("box => box.scrollWidth > box.clientWidth")
+    expect(tab.get_by_text("more to the right")).to_be_visible()
