@@ -28,6 +28,7 @@ CHOICES = {
     "imagenet": "ImageNet",
 }
 FIRST = ("epochs", "width")  # what people change most, always in sight
+GIVEN = "given-values"  # in the session state: keys of the form that were set and not drawn yet
 CLASSROOM_CLASSES = 10  # of a large dataset, unless the person wants more
 
 
@@ -78,7 +79,18 @@ def config_form(dataset: PreparedDataset, preset: str) -> TrainConfig:
 
 def set_value(preset: str, name: str, value: Any) -> None:
     """Change a value of the form from a callback, before it is drawn."""
-    st.session_state[f"{preset}-{name}"] = value
+    key = f"{preset}-{name}"
+    st.session_state[key] = value
+    st.session_state.setdefault(GIVEN, set()).add(key)
+
+
+def _default(key: str, default: Any, none: Any) -> Any:
+    """`default`, or `none` (Streamlit's own default) of a widget that was given a value: it warns about two of them."""
+    given = st.session_state.get(GIVEN, set())
+    if key not in given:
+        return default
+    given.discard(key)
+    return none
 
 
 def _data_fields(dataset: PreparedDataset, preset: str) -> dict[str, Any]:
@@ -95,7 +107,7 @@ def _data_fields(dataset: PreparedDataset, preset: str) -> dict[str, Any]:
         about["classes"]["label"],
         2,
         total,
-        CLASSROOM_CLASSES if few else total,
+        _default(f"{key}-classes", CLASSROOM_CLASSES if few else total, "min"),
         help=about["classes"]["help"],
         key=f"{key}-classes",
         persist_state="session",
@@ -104,7 +116,7 @@ def _data_fields(dataset: PreparedDataset, preset: str) -> dict[str, Any]:
         about["per_class"]["label"],
         min(2, largest),
         largest,
-        largest,
+        _default(f"{key}-per-class", largest, "min"),
         step=min(50, max(1, largest // 10)),
         help=about["per_class"]["help"],
         key=f"{key}-per-class",
@@ -114,7 +126,7 @@ def _data_fields(dataset: PreparedDataset, preset: str) -> dict[str, Any]:
         about["hold_out_classes"]["label"],
         0,
         classes - 2,
-        0,
+        _default(f"{key}-{classes}-held", 0, "min"),
         help=about["hold_out_classes"]["help"],
         key=f"{key}-{classes}-held",
         persist_state="session",
@@ -130,26 +142,25 @@ def _data_fields(dataset: PreparedDataset, preset: str) -> dict[str, Any]:
 
 def _field(item: Field, default: Any, preset: str, values: dict[str, Any]) -> Any:
     """One widget, whose kind follows from the type of the value."""
-    about = item.metadata
+    about, key = item.metadata, f"{preset}-{item.name}"
     common = dict(
         help=about["help"],
-        key=f"{preset}-{item.name}",
+        key=key,
         persist_state="session",
         disabled=item.name == "muon_learning_rate" and values.get("optimizer") != "muon",
     )
     label = about["label"]
     if about["choices"]:
         options = list(about["choices"])
-        return st.selectbox(
-            label, options, options.index(default), format_func=choice_name, **common
-        )
+        index = _default(key, options.index(default), 0)
+        return st.selectbox(label, options, index, format_func=choice_name, **common)
     if isinstance(default, bool):
-        return st.toggle(label, default, **common)
+        return st.toggle(label, _default(key, default, False), **common)
     return st.number_input(
         label,
         about["minimum"],
         about["maximum"],
-        default,
+        _default(key, default, "min"),
         about["step"],
         format="%d" if isinstance(default, int) else "%.6g",
         **common,

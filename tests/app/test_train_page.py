@@ -262,6 +262,8 @@ def test_a_range_test_is_drawn_and_its_suggestion_taken_over(page, small_dataset
     assert any("suggested 0.02" in note["text"] for note in data["layout"]["annotations"])
     button(shown, "Take over 0.02").click().run()
     assert shown.number_input(key="classroom-learning_rate").value == 0.02
+    assert shown.run().number_input(key="classroom-learning_rate").value == 0.02
+    assert not shown.warning  # of Streamlit, about a default beside a value that was set
     assert shown.number_input(key="classroom-muon_learning_rate").value == 0.1
     assert button(shown, "Take over 0.02").disabled  # the curve stays, the form says so already
     assert len(tried) == 1
