@@ -127,7 +127,7 @@ def confirm_deletion(runs: Sequence[Run]) -> None:
 
 
 def delete(runs: Sequence[Run]) -> None:
-    left = [name for name in st.query_params.get("runs", "").split(",") if name]
+    left = runs_table.in_address()
     refused = []
     for run in runs:
         try:

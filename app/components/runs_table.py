@@ -18,7 +18,7 @@ ROW, MOST_ROWS = 35, 12  # pixels; the table scrolls if there are more
 def choose(runs: Sequence[Run]) -> list[Run]:
     """Draw the table and return the runs that are ticked, in the order of the address."""
     by_name = {run.name: run for run in runs}
-    wanted = [name for name in st.query_params.get("runs", "").split(",") if name]
+    wanted = in_address()
     gone = [name for name in wanted if name not in by_name]
     if gone:
         names = ", ".join(repr(name[:60]) for name in gone[:5])
@@ -32,7 +32,8 @@ def choose(runs: Sequence[Run]) -> list[Run]:
     def keep() -> None:
         ticked = [runs[index].name for index in st.session_state[key]["selection"]["rows"]]
         # Who was there before stays in front, and keeps its colour.
-        show([name for name in chosen if name in ticked] + [n for n in ticked if n not in chosen])
+        before = in_address()
+        show([name for name in before if name in ticked] + [n for n in ticked if n not in before])
 
     st.dataframe(
         pd.DataFrame([summary(run) for run in runs]),
@@ -46,6 +47,11 @@ def choose(runs: Sequence[Run]) -> list[Run]:
         alt="All runs",
     )
     return [by_name[name] for name in chosen]
+
+
+def in_address() -> list[str]:
+    """The names of the runs that are ticked, whether they are there or not."""
+    return [name for name in st.query_params.get("runs", "").split(",") if name]
 
 
 def show(names: Sequence[str]) -> None:

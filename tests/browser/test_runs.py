@@ -7,6 +7,8 @@ from playwright.sync_api import expect
 from tinymodel.config import TrainConfig
 from tinymodel.runs import RunWriter, list_runs
 
+from .test_live import settle
+
 ROW = 35  # pixels
 
 
@@ -44,6 +46,7 @@ def test_runs_are_compared_renamed_packed_deleted_and_brought_back(tab, server, 
     tab.get_by_label("New name").fill("my-second")
     tab.get_by_test_id("stFormSubmitButton").get_by_role("button").click()
     tab.wait_for_url("**/runs?runs=my-second")
+    settle(tab)  # a download asked for while the page is drawn anew is lost
 
     tab.get_by_role("button", name="Download", exact=True).click()
     with tab.expect_download() as waiting:
