@@ -112,7 +112,7 @@ def show_pictures(run: Run, dataset: PreparedDataset, moments: Moments, epoch: i
         mixed = render.overlay(image, moment.heat, opacity=0.5, side=2 * SIDE, smooth=True, top=top)
         about = f"sure of {name}: {percent(moment.true_probability)}"
         if not moment.heat.max() > 0:
-            about = f"nothing here speaks for {name}"
+            about += "\nno place speaks for it"
         beside.append([(mixed, about)])
     gallery.grid(images, captions, key="moments", side=SIDE, beside=beside)
 
