@@ -24,7 +24,8 @@ def write_run(name: str, images: int, classes: int = 200) -> None:
     from tinymodel.config import TrainConfig
     from tinymodel.data.prepared import ClassInfo, PreparedWriter
     from tinymodel.evaluation import write_predictions
-    from tinymodel.runs import RunWriter, describe_classes, to_ranges
+    from tinymodel.run_writer import RunWriter
+    from tinymodel.runs import describe_classes, to_ranges
 
     generator = np.random.default_rng(0)
     labels = np.sort(np.arange(images) % classes)

@@ -12,7 +12,8 @@ import pytest
 
 from tinymodel.config import TrainConfig
 from tinymodel.data.prepared import ClassInfo, PreparedDataset, PreparedWriter, open_dataset
-from tinymodel.runs import RunWriter, describe_classes, to_ranges
+from tinymodel.run_writer import RunWriter
+from tinymodel.runs import describe_classes, to_ranges
 
 APP = Path(__file__).resolve().parent.parent / "app"
 

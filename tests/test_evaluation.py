@@ -21,7 +21,8 @@ from tinymodel.evaluation import (
     write_predictions,
 )
 from tinymodel.network import BottleneckNet
-from tinymodel.runs import Run, RunWriter
+from tinymodel.run_writer import RunWriter
+from tinymodel.runs import Run
 
 
 def save_best(run: Run, seed: int = 0) -> BottleneckNet:

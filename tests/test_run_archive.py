@@ -18,7 +18,8 @@ from tinymodel.errors import UserError
 from tinymodel.evaluation import predictions_are_current
 from tinymodel.network import BottleneckNet
 from tinymodel.run_archive import export_run, import_run
-from tinymodel.runs import Run, RunWriter, list_runs
+from tinymodel.run_writer import RunWriter
+from tinymodel.runs import Run, list_runs
 
 PREDICTIONS = pd.DataFrame(
     dict(

@@ -11,7 +11,8 @@ from conftest import add_epoch, run_info
 
 from tinymodel.config import TrainConfig
 from tinymodel.errors import UserError
-from tinymodel.runs import Run, RunWriter, damaged_runs, list_runs
+from tinymodel.run_writer import RunWriter
+from tinymodel.runs import Run, damaged_runs, list_runs
 from tinymodel.tables import TableTail
 
 
@@ -72,7 +73,7 @@ def test_a_run_whose_writer_was_killed_is_interrupted_and_can_be_taken_over(smal
         "from conftest import run_info\n"
         "from tinymodel.config import TrainConfig\n"
         "from tinymodel.data import open_dataset\n"
-        "from tinymodel.runs import RunWriter\n"
+        "from tinymodel.run_writer import RunWriter\n"
         "w = RunWriter.create(run_info(open_dataset('small'), TrainConfig(dataset='small')), 'doomed')\n"
         "print('ready', flush=True); time.sleep(60)"
     )

@@ -5,7 +5,7 @@ import tomllib
 import pytest
 from conftest import APP
 
-from tinymodel.runs import RunWriter
+from tinymodel.run_writer import RunWriter
 
 PAGES = sorted(file.stem for file in (APP / "views").glob("*.py"))
 

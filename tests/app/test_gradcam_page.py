@@ -357,7 +357,7 @@ def test_weights_of_another_network_are_said(app, run):
 
 
 def test_while_training_goes_on_the_page_says_whose_weights_these_are(app, run):
-    from tinymodel.runs import RunWriter
+    from tinymodel.run_writer import RunWriter
 
     writer = RunWriter.reopen(run.name)
     try:

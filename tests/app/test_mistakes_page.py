@@ -15,7 +15,8 @@ from tinymodel.data.prepared import remove_dataset
 from tinymodel.errors import UserError
 from tinymodel.evaluation import evaluate_run
 from tinymodel.network import BottleneckNet
-from tinymodel.runs import Run, RunWriter
+from tinymodel.run_writer import RunWriter
+from tinymodel.runs import Run
 from tinymodel.scores import mistakes
 
 

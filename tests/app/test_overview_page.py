@@ -5,7 +5,8 @@ from conftest import add_epoch
 
 from tinymodel import jobs
 from tinymodel.data import list_datasets
-from tinymodel.runs import RunWriter, list_runs
+from tinymodel.run_writer import RunWriter
+from tinymodel.runs import list_runs
 from tinymodel.training.supervisor import supervisor
 
 

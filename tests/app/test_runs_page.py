@@ -12,7 +12,8 @@ from streamlit.testing.v1 import AppTest
 from tinymodel import jobs
 from tinymodel.config import TrainConfig
 from tinymodel.run_archive import export_run, import_run
-from tinymodel.runs import RunWriter, list_runs
+from tinymodel.run_writer import RunWriter
+from tinymodel.runs import list_runs
 from tinymodel.training.supervisor import supervisor
 
 

@@ -9,7 +9,7 @@ from components import stream
 from conftest import add_epoch, run_info
 
 from tinymodel.config import TrainConfig
-from tinymodel.runs import RunWriter
+from tinymodel.run_writer import RunWriter
 
 
 @pytest.fixture

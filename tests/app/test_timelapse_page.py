@@ -7,7 +7,7 @@ from conftest import add_epoch, run_info
 
 from tinymodel.config import TrainConfig
 from tinymodel.explain import timelapse
-from tinymodel.runs import RunWriter
+from tinymodel.run_writer import RunWriter
 from tinymodel.training.loop import Training
 
 

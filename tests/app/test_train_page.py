@@ -11,7 +11,8 @@ from conftest import run_info, write_small_dataset
 from tinymodel import jobs
 from tinymodel.config import PRESETS, TrainConfig, fields
 from tinymodel.errors import UserError
-from tinymodel.runs import RunWriter, list_runs
+from tinymodel.run_writer import RunWriter
+from tinymodel.runs import list_runs
 from tinymodel.training import measure, range_test
 from tinymodel.training.supervisor import supervisor
 

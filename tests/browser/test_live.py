@@ -7,7 +7,8 @@ from conftest import add_epoch, run_info
 from playwright.sync_api import expect
 
 from tinymodel.config import TrainConfig
-from tinymodel.runs import Run, RunWriter, list_runs
+from tinymodel.run_writer import RunWriter
+from tinymodel.runs import Run, list_runs
 
 POINTS = """() => document.querySelectorAll('.js-plotly-plot').length < 3 ? -1 :
     [...document.querySelectorAll('.js-plotly-plot')].reduce(

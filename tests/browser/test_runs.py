@@ -5,7 +5,8 @@ from conftest import add_epoch, run_info
 from playwright.sync_api import expect
 
 from tinymodel.config import TrainConfig
-from tinymodel.runs import RunWriter, list_runs
+from tinymodel.run_writer import RunWriter
+from tinymodel.runs import list_runs
 
 from .test_live import settle
 

@@ -7,7 +7,8 @@ from conftest import add_epoch, run_info, write_small_dataset
 from tinymodel import checkpoint
 from tinymodel.config import TrainConfig
 from tinymodel.network import BottleneckNet
-from tinymodel.runs import Run, RunWriter, describe_classes
+from tinymodel.run_writer import RunWriter
+from tinymodel.runs import Run, describe_classes
 
 WIDTH = 4
 

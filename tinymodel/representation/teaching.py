@@ -14,7 +14,8 @@ from tinymodel.evaluation import evaluate_run, write_predictions
 from tinymodel.network import BLOCKS, BottleneckNet
 from tinymodel.representation.features import Study, extract, precision_here
 from tinymodel.representation.probes import LinearProbe, fit_linear
-from tinymodel.runs import Run, RunWriter, describe_classes, to_ranges
+from tinymodel.run_writer import RunWriter
+from tinymodel.runs import Run, describe_classes, to_ranges
 
 SHOTS = (1, 5, 20)  # images a class
 TESTED = 100  # images a class at most

@@ -7,7 +7,7 @@ import torch
 
 from tinymodel.config import TrainConfig
 from tinymodel.errors import UserError
-from tinymodel.runs import RunWriter
+from tinymodel.run_writer import RunWriter
 
 FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # Windows knows no quota
 

@@ -19,7 +19,8 @@ from tinymodel.data.batches import IMAGENET_MEAN, IMAGENET_STD, TrainBatches, ge
 from tinymodel.errors import UserError
 from tinymodel.evaluation import FlipAveraged, evaluate, write_predictions
 from tinymodel.memory import give_back
-from tinymodel.runs import Run, RunWriter, describe_classes, to_ranges
+from tinymodel.run_writer import RunWriter
+from tinymodel.runs import Run, describe_classes, to_ranges
 from tinymodel.scores import accuracy
 from tinymodel.training.clock import ActiveClock
 from tinymodel.training.distributed import Team, join
