@@ -59,9 +59,11 @@ def show_pairs(run: Run, counts: np.ndarray) -> None:
             predicted="It says",
             count=st.column_config.NumberColumn("Times", width=60),
             share=st.column_config.NumberColumn(
-                "Of its pictures", format="%.1f %%", help="Of the pictures of the true class."
+                "Share", format="%.1f %%", width=70, help="Of the pictures of the true class."
             ),
-            back=st.column_config.NumberColumn("Vice versa", help="Times the other way round."),
+            back=st.column_config.NumberColumn(
+                "Back", width=60, help="How often the other way round."
+            ),
         ),
         hide_index=True,
         height=480,

@@ -20,7 +20,7 @@ def main() -> None:
     runs = [run for run in list_runs() if run.name not in broken]
     if runs:
         st.caption(
-            "Every network that was trained here. Tick some rows to compare them; click a column's head to sort."
+            "Every trained network. Tick some rows to compare them; click a column's head to sort."
         )
         show(runs_table.choose(runs))
     elif not damaged:
