@@ -105,3 +105,25 @@ def test_progress_and_time_left_can_be_read_while_it_runs(gate):
     assert job.message == "holding"
     assert 0.5 < job.seconds_left < 10
     assert job in jobs.active()
+
+
+def test_a_quick_job_is_not_touched_by_what_the_slow_one_has_switched_on():
+    import torch
+
+    inside, asked = threading.Event(), threading.Event()
+
+    def slow(report):
+        with torch.inference_mode():
+            inside.set()
+            asked.wait(5)
+            report(0.5, "lets others in")
+        return "slow"
+
+    first = jobs.submit(unique(), slow, label="Slow")
+    inside.wait(5)
+    quick = jobs.submit(
+        unique(), lambda report: torch.is_inference_mode_enabled(), label="Quick", quick=True
+    )
+    asked.set()
+    assert quick.wait(5).result is False
+    assert first.wait(5).result == "slow"

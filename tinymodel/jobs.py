@@ -168,7 +168,11 @@ def _run(job: Job) -> None:
         job.message = message or job.message
         if not job.quick:
             while (other := _next(quick_only=True)) is not None:
-                _run(other)
+                # In a thread of its own: whatever this job has switched on for its thread (torch's inference mode,
+                # autocast) must not reach the other. One at a time all the same.
+                thread = threading.Thread(target=_run, args=(other,), name="quick job", daemon=True)
+                thread.start()
+                thread.join()
 
     try:
         report(0.0, job.label)

@@ -143,8 +143,11 @@ def _data_fields(dataset: PreparedDataset, preset: str) -> dict[str, Any]:
 def _field(item: Field, default: Any, preset: str, values: dict[str, Any]) -> Any:
     """One widget, whose kind follows from the type of the value."""
     about, key = item.metadata, f"{preset}-{item.name}"
+    bounds = ""
+    if about["minimum"] is not None:
+        bounds = f" From {about['minimum']:g} to {about['maximum']:g}."
     common = dict(
-        help=about["help"],
+        help=about["help"] + bounds,
         key=key,
         persist_state="session",
         disabled=item.name == "muon_learning_rate" and values.get("optimizer") != "muon",

@@ -57,4 +57,4 @@ def _draw(figure: go.Figure, at: int, total: int, key: str) -> None:
     )
     figure.update_xaxes(title="epoch", range=[0.5, total + 0.5], fixedrange=True)
     figure.update_yaxes(tickformat=".0%", range=[0, 1.02], fixedrange=True)
-    st.plotly_chart(figure, key=key, config=palette.CHART_CONFIG | dict(displayModeBar=False))
+    st.plotly_chart(figure, key=key, config=palette.CHART_CONFIG)

@@ -100,7 +100,7 @@ function make(root, component) {
     }
   }
 
-  const config = { displaylogo: false, responsive: true, displayModeBar: 'hover', scrollZoom: false,
+  const config = { displaylogo: false, responsive: true, displayModeBar: matchMedia('(hover: none)').matches ? false : 'hover', scrollZoom: false,
     modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d', 'toImage'] }
 
   // plotly works asynchronously: one change after the other

@@ -217,7 +217,7 @@ function curves(root, data) {
       return { ...trace, x: [...x], y: [...y] }
     })
   }
-  const config = { displaylogo: false, responsive: true, displayModeBar: 'hover',
+  const config = { displaylogo: false, responsive: true, displayModeBar: matchMedia('(hover: none)').matches ? false : 'hover',
     modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d'] }
 
   async function redraw() {

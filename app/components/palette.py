@@ -30,7 +30,8 @@ HEAT = (
     "Inferno"  # heat maps: perceptually uniform, never jet; a name that plotly and matplotlib know
 )
 
-CHART_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
+# No bar of buttons: where nothing hovers it would cover the legend for good. Dragging zooms, a double click shows it all.
+CHART_CONFIG = {"displaylogo": False, "displayModeBar": False}
 
 
 def layout(figure: go.Figure, height: int = 320, **changes: Any) -> go.Figure:

@@ -39,4 +39,4 @@ def bars(
         range=[0, 118], tickvals=ticks, ticktext=[f"{tick} %" for tick in ticks], fixedrange=True
     )
     figure.update_yaxes(autorange="reversed", fixedrange=True)
-    st.plotly_chart(figure, key=key, config=palette.CHART_CONFIG | dict(displayModeBar=False))
+    st.plotly_chart(figure, key=key, config=palette.CHART_CONFIG)

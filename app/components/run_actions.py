@@ -118,7 +118,9 @@ def content(file: Path) -> bytes:
 def confirm_deletion(runs: Sequence[Run]) -> None:
     for run in runs:
         st.markdown(f"- **{plain(run.name)}**, {format_bytes(run.size())}")
-    st.markdown("Its weights, tables and everything found out about it go. This cannot be undone.")
+    st.markdown(
+        "The weights, the tables and everything found out about them go. This cannot be undone."
+    )
     with st.container(horizontal=True):
         if st.button("Delete", type="primary", icon=":material/delete:"):
             delete(runs)

@@ -58,7 +58,7 @@ def class_bars(table: pd.DataFrame, names: Sequence[str], *, key: str) -> int | 
             key=key,
             on_select="rerun",
             selection_mode="points",
-            config=palette.CHART_CONFIG | dict(displayModeBar=False),
+            config=palette.CHART_CONFIG,
         )
     points = event.selection.points
     return int(table["label"].iloc[points[0]["point_index"]]) if points else None
@@ -103,6 +103,4 @@ def calibration_curve(curve: pd.DataFrame) -> None:
     figure.update_yaxes(fixedrange=True)
     figure.update_yaxes(range=[0, 103], ticksuffix=" %", title="right", row=1, col=1)
     figure.update_yaxes(title="pictures", row=2, col=1)
-    st.plotly_chart(
-        figure, key="calibration", config=palette.CHART_CONFIG | dict(displayModeBar=False)
-    )
+    st.plotly_chart(figure, key="calibration", config=palette.CHART_CONFIG)

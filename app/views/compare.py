@@ -37,7 +37,10 @@ def main() -> None:
         if images is not None and len(chosen):
             show_pictures((first, second), chosen, images)
         elif chosen.empty:
-            st.info("There is no such picture.", icon=":material/info:")
+            st.info(
+                "There is no picture of this kind: choose another one above.",
+                icon=":material/info:",
+            )
         download(first, second, table)
 
 
@@ -93,10 +96,12 @@ def choose_outcome(table: pd.DataFrame, notes) -> str:
         "neither": "Both wrong",
         "both": "Both right",
     }
+    default = next((name for name in titles if counts.get(name)), "first")  # no empty view at first
     return choose(
         "Show",
         {name: f"{title} ({counts.get(name, 0):,})" for name, title in titles.items()},
         name="show",
+        default=default,
         as_row=True,
         notes=notes,
         on_change=lambda: forget("page"),
@@ -109,6 +114,9 @@ def say_chance(table: pd.DataFrame) -> None:
     right = (table["outcome"] == "both").sum()
     accuracies = [(right + only) / len(table) for only in (only_a, only_b)]
     chance = scores.chance_of_difference(int(only_a), int(only_b))
+    if not only_a + only_b:
+        st.caption(f"Both are right about the same {right:,} of {len(table):,} pictures.")
+        return
     words = f"A is right about {percent(accuracies[0])} of the {len(table):,} pictures, B about {percent(accuracies[1])}. "
     often = "less than 0.1 %" if chance < 0.001 else percent(chance)
     if chance < 0.05:

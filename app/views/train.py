@@ -18,8 +18,13 @@ BEGUN = "begun-run"  # in the session state: the run somebody has just begun, to
 
 def main() -> None:
     st.title("Train")
-    if begun := st.session_state.pop(BEGUN, None):
-        st.query_params["run"] = begun
+    begun = st.session_state.get(BEGUN)
+    if begun and st.query_params.get("run") != begun:
+        st.query_params["run"] = (
+            begun  # again, until the browser says so: a rerun may carry its old address
+        )
+    elif begun:
+        del st.session_state[BEGUN]
     bar = st.container(horizontal=True, vertical_alignment="bottom", key="bar")
     if (name := choose_run(bar)) == NEW:
         prepare_run()
@@ -48,9 +53,14 @@ def choose_run(bar: DeltaGenerator) -> str:
         names,
         format_func=lambda name: "✚ A new run" if name == NEW else name,
         key="train-run",
-        on_change=lambda: st.query_params.update(run=st.session_state["train-run"]),
+        on_change=keep_choice,
         width=420,
     )
+
+
+def keep_choice() -> None:
+    st.session_state.pop(BEGUN, None)
+    st.query_params["run"] = st.session_state["train-run"]
 
 
 # A new run

@@ -79,7 +79,7 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
     except UnidentifiedImageError:
         raise Unreadable("is not an image that can be read") from None
     except Image.DecompressionBombError:
-        raise Unreadable("claims to be too many megapixels") from None
+        raise Unreadable("has too many megapixels") from None
     except Exception as error:  # whatever Pillow's forty readers raise on broken files
         raise Unreadable(f"is broken ({error or type(error).__name__})") from error
 

@@ -7,10 +7,10 @@ fewer images a class are the first of the many.
 The trap: in the training images nearly every cow stands in a meadow and nothing else ever does; in validation no cow
 does. A network learns the grass before the animal, and Grad-CAM shows it ("Recognition in Terra Incognita", Beery, Van
 Horn and Perona, ECCV 2018, whose example is cows on beaches). The few stray cows are why it learns something of the
-animal at all: without any, the quarter-width network got 0 of 200 cows outside a meadow right; with one in 25, about
-two thirds.
+animal at all: without any, the quarter-width network got 0 of 200 cows outside a meadow right; with one in 25, 45 %.
 """
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -33,6 +33,7 @@ VERSION = 2
 """Goes up with every change of what is drawn."""
 
 TRAIN, VAL = 200, 50  # images a class
+BLOCK = 25  # images between two reports of progress: a second or so on a slow machine
 SHORTCUT = "cow"
 STRAYS = 25  # one training cow in so many is not in a meadow
 LOOK_ALIKES = (("apple", "tomato"), ("bus", "lorry"))
@@ -194,19 +195,19 @@ def prepare_sample(
         replace=outdated,
     ) as writer:
         for split, count in zip(SPLITS, (train, val), strict=True):
-            for label, item in enumerate(CLASSES):
+            for label, start in itertools.product(range(len(CLASSES)), range(0, count, BLOCK)):
+                item, numbers = CLASSES[label], range(start, min(count, start + BLOCK))
                 if progress:
                     progress(done / total, f"Drawing: {item.name}")
-                images, boxes = zip(
-                    *(draw(split, label, number, seed=seed) for number in range(count)), strict=True
-                )
+                drawn = (draw(split, label, number, seed=seed) for number in numbers)
+                images, boxes = zip(*drawn, strict=True)
                 rows = [
                     dict(split=split, label=label, source=f"{split}/{item.wnid}/{number}")
                     | dict(zip(("x0", "y0", "x1", "y1"), box, strict=True))
-                    for number, box in enumerate(boxes)
+                    for number, box in zip(numbers, boxes, strict=True)
                 ]
                 writer.add(np.stack(images), rows)
-                done += count
+                done += len(numbers)
     if progress:
         progress(1.0, "The sample is ready")
     return open_dataset(name)

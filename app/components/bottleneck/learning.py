@@ -102,9 +102,7 @@ def draw_curves(lessons: Mapping[int, Sequence[Lesson]], lesson: Lesson) -> None
             )
         ]
     )
-    st.plotly_chart(
-        figure, key="learning", config=palette.CHART_CONFIG | dict(displayModeBar=False)
-    )
+    st.plotly_chart(figure, key="learning", config=palette.CHART_CONFIG)
     st.caption(
         f"Lines: the mean of {DRAWS} draws of pictures to learn from; bands: from the worst draw to the best. "
         "Dashed: guessing."

@@ -243,9 +243,7 @@ def show_dimensions(study: Study) -> None:
         type="log", title="dimensions", fixedrange=True, tickvals=[1, 10, 100, 1000, 10_000],
         ticktext=["1", "10", "100", "1,000", "10,000"], range=[0, 4.6],
     )  # fmt: skip
-    st.plotly_chart(
-        figure, key="dimensions", config=palette.CHART_CONFIG | dict(displayModeBar=False)
-    )
+    st.plotly_chart(figure, key="dimensions", config=palette.CHART_CONFIG)
     with st.expander("How it is counted", icon=":material/function:"):
         st.markdown(
             "From the eigenvalues $\\lambda_i$ of the covariance of the features over the validation pictures:"
