@@ -11,7 +11,15 @@ from tinymodel.data import PreparedDataset
 from tinymodel.errors import UserError
 from tinymodel.evaluation import run_dataset
 from tinymodel.explain import render
-from tinymodel.explain.timelapse import MOST, Moment, read_moments, read_pins, write_pins
+from tinymodel.explain.timelapse import (
+    MOST,
+    Moment,
+    read_moments,
+    read_next_pins,
+    read_pins,
+    write_next_pins,
+    write_pins,
+)
 from tinymodel.runs import ACTIVE, Run
 
 SIDE = 128  # CSS pixels of a picture
@@ -58,8 +66,7 @@ def main() -> None:
         )
     if active:
         wait_for_more(run, len(epochs))
-    if run.status != "finished":
-        choose_pins(run, dataset)
+    choose_pins(run, dataset)
 
 
 def choose_epoch(run: Run, finished: int) -> int:
@@ -147,30 +154,55 @@ def wait_for_more(run: Run, finished: int) -> None:
 
 
 def choose_pins(run: Run, dataset: PreparedDataset) -> None:
-    pins = read_pins(run)
-    with st.expander(f"Pictures that are watched: {len(pins)} of {MOST}", icon=":material/keep:"):
-        st.caption(
-            "A picture that is pinned now is recorded from the next epoch on. Click one to pin it or take it off; what "
-            "was recorded stays."
-        )
+    """The pins of a run that goes on; of a finished one those of the next run on the same dataset."""
+    if run.status == "finished":
+        read, write = read_next_pins, write_next_pins
+        title = "Pictures to watch in the next training on these images"
+        about = "Click a picture to pin it or take it off. Without a choice, one picture each of several classes."
+    else:
+        read, write = read_pins, write_pins
+        title = "Pictures that are watched"
+        about = "A picture that is pinned now is recorded from the next epoch on. Click one to pin it or take it off."
+    pins = read(run)
+
+    def keep(chosen: list[int]) -> None:
+        try:
+            write(run, chosen)
+        except (UserError, OSError) as error:
+            show_error(error if isinstance(error, UserError) else "The pins could not be saved.")
+            return
+        st.rerun()
+
+    with st.expander(f"{title}: {len(pins)} of {MOST}", icon=":material/keep:", key="pins"):
+        st.caption(about)
         if pins:
-            show_pins(run, dataset, pins)
-        offer_more(run, dataset, pins)
+            taken = pictures_to_click(
+                dataset, pins, f"pinned-{run.name}-{len(pins)}", "\nclick: take it off"
+            )
+            if taken is not None:
+                keep([index for index in pins if index != taken])
+        if rows := offered(run, dataset, pins):
+            added = pictures_to_click(dataset, rows, f"offered-{run.name}-{len(pins)}")
+            if added is not None:
+                keep([*pins, added])
 
 
-def show_pins(run: Run, dataset: PreparedDataset, pins: list[int]) -> None:
+def pictures_to_click(
+    dataset: PreparedDataset, rows: list[int], key: str, note: str = ""
+) -> int | None:
+    """A grid of these images; the row of the one that was clicked."""
     clicked = gallery.grid(
-        [dataset.images[index] for index in pins],
-        [f"{true_name(dataset, index)}\nclick: take it off" for index in pins],
-        key=f"pinned-{len(pins)}",
+        [dataset.images[row] for row in rows],
+        [true_name(dataset, row) + note for row in rows],
+        key=key,
         side=96,
         clickable=True,
     )
-    if clicked is not None:
-        pin(run, [index for index in pins if index != pins[clicked]])
+    return None if clicked is None else rows[clicked]
 
 
-def offer_more(run: Run, dataset: PreparedDataset, pins: list[int]) -> None:
+def offered(run: Run, dataset: PreparedDataset, pins: list[int]) -> list[int]:
+    """Validation images to choose from: of one class, or some of all."""
     label = choose_class("Pin more of", run.classes, name="pin", anything="All classes")
     rows = run.val_indices
     if label is not None:
@@ -178,27 +210,7 @@ def offer_more(run: Run, dataset: PreparedDataset, pins: list[int]) -> None:
         rows = rows[dataset.samples["label"].to_numpy()[rows] == of_class]
     else:
         rows = rows[:: max(1, len(rows) // OFFERED)]
-    rows = [int(row) for row in rows if row not in set(pins)][:OFFERED]
-    if not rows:
-        return
-    clicked = gallery.grid(
-        [dataset.images[row] for row in rows],
-        [true_name(dataset, row) for row in rows],
-        key=f"offered-{label}-{len(pins)}",
-        side=96,
-        clickable=True,
-    )
-    if clicked is not None:
-        pin(run, [*pins, rows[clicked]])
-
-
-def pin(run: Run, pins: list[int]) -> None:
-    try:
-        write_pins(run, pins)
-    except (UserError, OSError) as error:
-        show_error(error if isinstance(error, UserError) else "The pins could not be saved.")
-        return
-    st.rerun()
+    return [int(row) for row in rows if row not in set(pins)][:OFFERED]
 
 
 def true_name(dataset: PreparedDataset, index: int) -> str:

@@ -97,3 +97,14 @@ def test_there_are_sixteen_pins_at_most_and_damaged_ones_are_none(finished_run):
         timelapse.write_pins(finished_run, range(17))
     (finished_run.folder / timelapse.PINS).write_text("{")
     assert timelapse.read_pins(finished_run) == []
+
+
+def test_images_chosen_before_a_training_are_watched_from_its_first_epoch():
+    first = trained("first", epochs=1)
+    chosen = first.val_indices[[1, 5]].tolist()
+    timelapse.write_next_pins(first, chosen)
+    moments = timelapse.read_moments(trained("second", epochs=2))
+    assert sorted(moments) == sorted(chosen)
+    assert all(sorted(epochs) == [1, 2] for epochs in moments.values())
+    timelapse.write_next_pins(first, [])
+    assert len(timelapse.read_pins(trained("third", epochs=1))) == 3  # one of each class

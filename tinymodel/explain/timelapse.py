@@ -17,9 +17,11 @@ from tinymodel.data.batches import normalize
 from tinymodel.errors import UserError
 from tinymodel.evaluation import run_dataset, run_labels
 from tinymodel.network import BottleneckNet
+from tinymodel.paths import runs_folder
 from tinymodel.runs import Run, write_atomically
 
 PINS, RECORD = "pins.json", "timelapse.jsonl"
+NEXT = ".next-pins.json"  # in the folder of all runs: dataset fingerprint → pins
 MOST = 16  # pins of a run
 DEFAULT = 8  # pinned when nobody has chosen
 TOP = 5
@@ -54,17 +56,43 @@ def write_pins(run: Run, pins: Sequence[int]) -> None:
     Raises:
         UserError: There are more than 16.
     """
+    write_atomically(run.folder / PINS, json.dumps(_checked(pins)))
+
+
+def _checked(pins: Sequence[int]) -> list[int]:
     pins = list(dict.fromkeys(map(int, pins)))
     if len(pins) > MOST:
         raise UserError(f"At most {MOST} images can be pinned; take one off first.")
-    write_atomically(run.folder / PINS, json.dumps(pins))
+    return pins
+
+
+def read_next_pins(run: Run) -> list[int]:
+    """The images to watch in the next run on the dataset of this one, if somebody has chosen them."""
+    try:
+        kept = json.loads((runs_folder() / NEXT).read_text(encoding="utf-8"))
+        return [int(index) for index in kept[run.info()["fingerprint"]]][:MOST]
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
+
+
+def write_next_pins(run: Run, pins: Sequence[int]) -> None:
+    """Choose the images to watch in the next run on the dataset of this one; none: chosen by the program.
+
+    Raises:
+        UserError: There are more than 16.
+    """
+    pins = _checked(pins)
+    write_atomically(runs_folder() / NEXT, json.dumps({run.info()["fingerprint"]: pins}))
 
 
 def pin_examples(run: Run) -> None:
-    """Pin one validation image each of up to 8 classes, spread over all of them, unless somebody has chosen."""
+    """Pin what was chosen beforehand, else one validation image each of up to 8 classes, spread over all of them."""
     if (run.folder / PINS).exists():
         return
     labels = run_labels(run, run_dataset(run), run.val_indices)
+    if chosen := [index for index in read_next_pins(run) if index in set(run.val_indices)]:
+        write_pins(run, chosen)
+        return
     classes, first = np.unique(labels, return_index=True)
     chosen = first[np.linspace(0, len(classes) - 1, min(DEFAULT, len(classes))).round().astype(int)]
     write_pins(run, run.val_indices[chosen].tolist())
