@@ -14,7 +14,7 @@ from tinymodel.evaluation import weights_version
 from tinymodel.representation.features import Study
 from tinymodel.representation.projection import MOST_POINTS, MOST_TSNE, Projection, project
 
-MAPS = {"pca": "Flat (PCA)", "pca3": "In space (PCA)", "tsne": "By neighbours (t-SNE)"}
+MAPS = {"pca": "Flat (PCA)", "pca3": "3-D (PCA)", "tsne": "By neighbours (t-SNE)"}
 HELP = (
     "**Flat** and **in space**: of the many numbers of a layer, the two or three directions in which the pictures differ "
     "most (principal components).\n\n**By neighbours**: pictures that are alike lie together; distances between groups "
@@ -28,7 +28,7 @@ def show(study: Study, notes: DeltaGenerator) -> None:
         "Every point is a picture that the network did not learn from. **Press ▶, or drag the slider:** at the left lies "
         "what the pictures are (colours), at the right what the last layer makes of them. Do the classes separate?"
     )
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    left, right = st.columns(2, vertical_alignment="bottom")
     with left:
         labels = choose_classes(study, notes)
     with right:
