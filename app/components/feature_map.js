@@ -94,13 +94,15 @@ function make(root, component) {
     return {
       uirevision: data.revision, height: narrow() ? 360 + 14 * data.groups.length : 540,
       margin: { l: 4, r: 4, t: 8, b: 4 }, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
+      modebar: { bgcolor: 'rgba(0,0,0,0)', color: text, activecolor: text },
       font: { color: text, family: style('--st-font', 'sans-serif'), size: 13 }, hovermode: 'closest', dragmode: 'pan',
       showlegend: true, legend: { ...legend, itemsizing: 'constant', bgcolor: 'rgba(0,0,0,0)' },
       ...(data.dimensions === 3 ? deep : flat),
     }
   }
 
-  const config = { displaylogo: false, responsive: true, displayModeBar: matchMedia('(hover: none)').matches ? false : 'hover', scrollZoom: false,
+  const config = { displaylogo: false, responsive: true, scrollZoom: false,
+    displayModeBar: matchMedia('(hover: none)').matches ? false : 'hover',
     modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d', 'toImage'] }
 
   // plotly works asynchronously: one change after the other

@@ -201,6 +201,7 @@ function curves(root, data) {
       uirevision: data.run,  // zoom and hidden traces outlive every redrawing of the same run
       height: 300, margin: { l: 8, r: 10, t: 28, b: 8 },
       paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
+      modebar: { bgcolor: 'rgba(0,0,0,0)', color: text, activecolor: text },
       font: { color: text, family: style('--st-font', 'sans-serif'), size: 13 },
       legend: { orientation: 'h', x: 0, y: 1.02, yanchor: 'bottom' }, hovermode: 'closest',
       xaxis: { ...axis, title: { text: 'epoch' }, range: [0, data.epochs * 1.015],
@@ -217,7 +218,8 @@ function curves(root, data) {
       return { ...trace, x: [...x], y: [...y] }
     })
   }
-  const config = { displaylogo: false, responsive: true, displayModeBar: matchMedia('(hover: none)').matches ? false : 'hover',
+  const config = { displaylogo: false, responsive: true,
+    displayModeBar: matchMedia('(hover: none)').matches ? false : 'hover',
     modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d'] }
 
   async function redraw() {
