@@ -36,11 +36,15 @@ def run(finished_run):
     return finished_run
 
 
+CLIPPED = """() => [...document.querySelectorAll('h1, h2, h3, h5, .caption, [data-testid=stImageCaption]')]
+    .filter((title) => title.scrollWidth > title.clientWidth + 1).map((title) => title.textContent)"""
+
+
 def fits_a_phone(tab) -> bool:
     tab.set_viewport_size(dict(width=390, height=844))
     tab.wait_for_timeout(800)
     wide, room = tab.evaluate(SIZES)
-    return wide <= room
+    return wide <= room and not tab.evaluate(CLIPPED)
 
 
 def test_a_photo_of_ones_own_is_cut_where_one_drags_the_square(tab, server, run, folders):
@@ -91,3 +95,11 @@ def test_a_wide_table_scrolls_within_itself_on_a_phone(tab, server, run):
     assert fits_a_phone(tab)
     assert tab.locator(".scroll").evaluate("box => box.scrollWidth > box.clientWidth")
     expect(tab.get_by_text("more to the right")).to_be_visible()
+
+
+def test_no_view_is_wider_than_a_phone(tab, server, run):
+    for view in ("methods", "contrast", "many"):
+        tab.goto(f"{server.url}/gradcam?run={run.name}&view={view}&images=36,40")
+        pictures = tab.locator("table img, .grid img")
+        expect(pictures.nth(2)).to_be_visible(timeout=90_000)
+        assert fits_a_phone(tab), view
