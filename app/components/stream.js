@@ -7,7 +7,7 @@ function openHub() {
   const runs = new Map()  // name → {steps: [columns], epochs: [rows], listeners}
   const statusListeners = new Set()
   let source = null, opened = '', lastId = '', timer = null, url = ''
-  const hub = { current: undefined, statuses: {}, gone: [] }
+  const hub = { current: undefined, statuses: {}, gone: [], teacher: null }
 
   const get = (name) => {
     if (!runs.has(name)) runs.set(name, { steps: [[], [], [], []], epochs: [], listeners: new Set() })
@@ -29,8 +29,8 @@ function openHub() {
     source = new EventSource(url + '?' + query.join('&'))
     source.addEventListener('rows', (event) => take(JSON.parse(event.data), event.lastEventId))
     source.addEventListener('status', (event) => {
-      const { current, runs: shown, gone } = JSON.parse(event.data)
-      Object.assign(hub, { current, statuses: shown, gone })
+      const { current, runs: shown, gone, teacher } = JSON.parse(event.data)
+      Object.assign(hub, { current, statuses: shown, gone, teacher })
       for (const listener of [...statusListeners]) listener()
     })
     source.onerror = () => { if (source?.readyState === EventSource.CLOSED) schedule(3000) }

@@ -148,6 +148,7 @@ class Hub:
         self.statuses: dict[str, dict] = {}
         self.current: str | None = None
         self.gone: set[str] = set()  # of the watched runs: deleted or renamed
+        self.teacher: dict[str, Any] | None = None  # the view that a presenter shows, for whoever follows it
         self._searched = 0.0
         self._looked = asyncio.Event()
         self._loop: asyncio.Task | None = None
@@ -227,7 +228,9 @@ class Hub:
                 shown = {key: value for key, value in self.statuses.items() if key in names}
                 current = self.statuses.get(self.current or "")
                 gone = [name for name in names if name in self.gone]
-                status = _event("status", dict(current=current, runs=shown, gone=gone))
+                status = _event(
+                    "status", dict(current=current, runs=shown, gone=gone, teacher=self.teacher)
+                )
                 yield status if status != told else ": nothing new\n\n"  # notices a closed tab
                 told = status
 
