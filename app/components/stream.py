@@ -148,7 +148,7 @@ class Hub:
         self.statuses: dict[str, dict] = {}
         self.current: str | None = None
         self.gone: set[str] = set()  # of the watched runs: deleted or renamed
-        self.teacher: dict[str, Any] | None = None  # the view that a presenter shows, for whoever follows it
+        self.teacher: dict[str, Any] | None = None  # the presenter's view, to follow
         self._searched = 0.0
         self._looked = asyncio.Event()
         self._loop: asyncio.Task | None = None
