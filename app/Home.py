@@ -7,7 +7,7 @@ from importlib import import_module
 
 import anyio.to_thread
 import streamlit as st
-from components import pictures, stream
+from components import first_start, pictures, stream
 
 from tinymodel import jobs
 from tinymodel.training.supervisor import supervisor
@@ -16,7 +16,9 @@ from tinymodel.training.supervisor import supervisor
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[None]:
     """At the end the training writes a checkpoint and stops, and so do the jobs."""
-    threading.Thread(target=warm_up, daemon=True).start()
+    warming = threading.Thread(target=warm_up, daemon=True)
+    warming.start()
+    first_start.begin(after=warming)
     with stream.closing_on_signals():
         try:
             yield

@@ -79,13 +79,27 @@ class Server:
         return time.monotonic() - began
 
 
-@pytest.fixture
-def server(folders) -> Iterator[Server]:
+@contextlib.contextmanager
+def started(folders: Path) -> Iterator[Server]:
     server = Server(folders / "server.log")
     yield server
     if server.process.poll() is None:
         server.process.kill()
         server.process.wait()
+
+
+@pytest.fixture
+def server(folders) -> Iterator[Server]:
+    (folders / "data").mkdir(exist_ok=True)  # not the very first start, which draws the sample
+    with started(folders) as server:
+        yield server
+
+
+@pytest.fixture
+def first_start(folders) -> Iterator[Server]:
+    """A server that has never been started before."""
+    with started(folders) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@ from playwright.sync_api import expect
 from .test_live import POINTS
 
 
-def test_the_whole_way_from_one_click_to_the_mistakes(tab, server):
-    tab.goto(server.url)
+def test_the_whole_way_from_one_click_to_the_mistakes(tab, first_start):
+    tab.goto(first_start.url)
     tab.get_by_role("button", name="Train on the sample").click()
     tab.wait_for_url("**/train?run=*", timeout=90_000)
 
