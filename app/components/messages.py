@@ -8,7 +8,7 @@ from typing import NoReturn
 import streamlit as st
 
 from tinymodel.errors import UserError
-from tinymodel.jobs import Job
+from tinymodel.jobs import Job, active
 from tinymodel.training.supervisor import about, duration
 
 __all__ = [
@@ -77,8 +77,10 @@ def _follow(job: Job, stoppable: bool) -> None:
         st.rerun()
     left = job.seconds_left
     text = job.message if left is None else f"{job.message} · {about(left)} left"
+    if job.state == "queued" and (before := next(iter(active()), job)) is not job:
+        text = f"Waiting for: {before.label} ({percent(before.fraction)})"
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.progress(job.fraction, text)
+        st.progress(job.fraction, plain(text))
         if stoppable:
             st.button("Stop", key=f"stop-{job.key}", icon=":material/stop:", on_click=job.stop)
 

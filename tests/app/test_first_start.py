@@ -65,6 +65,9 @@ def test_a_click_meanwhile_waits_for_the_same_pictures(app, monkeypatch):
     next(b for b in app.button if b.label == "Train on the sample").click().run()
     job = jobs.find("train on the sample")
     assert job.active and not started
+    # what it waits for is named; `progress` is an element that the harness does not know
+    texts = [item.proto.text for item in app.main if item.type == "progress"]
+    assert any("Waiting for: Drawing the sample" in text for text in texts), texts
     warm.set()
     job.wait(20)
     jobs.forget("train on the sample")
