@@ -159,6 +159,11 @@ def _box(visible: np.ndarray) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])
 
 
+def fingerprint(seed: int = 0, train: int = TRAIN, val: int = VAL) -> str:
+    """Of the sample as this version draws it."""
+    return f"sample-{VERSION}-seed-{seed}-{train}-{val}"
+
+
 def prepare_sample(
     name: str = "sample",
     *,
@@ -176,11 +181,11 @@ def prepare_sample(
     Raises:
         UserError: The name belongs to another dataset.
     """
-    fingerprint = f"sample-{VERSION}-seed-{seed}-{train}-{val}"
+    wanted = fingerprint(seed, train, val)
     outdated = False
     if (dataset_folder(name) / "dataset.json").is_file():
         present = open_dataset(name)
-        if present.fingerprint == fingerprint:
+        if present.fingerprint == wanted:
             return present
         outdated = present.kind == "sample"
     total = len(CLASSES) * (train + val)
@@ -189,7 +194,7 @@ def prepare_sample(
         name,
         kind="sample",
         classes=CLASSES,
-        fingerprint=fingerprint,
+        fingerprint=wanted,
         capacity=total,
         notes=NOTES,
         replace=outdated,
