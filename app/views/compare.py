@@ -45,16 +45,25 @@ def main() -> None:
 
 
 def choose_two(notes) -> tuple[Run, Run]:
-    if len(list_runs()) < 2:
+    datasets = [run.info().get("fingerprint") for run in list_runs()]
+    asked = "run" in st.query_params or "other" in st.query_params
+    if len(datasets) < 2 or (not asked and len(set(datasets)) == len(datasets)):
         missing(
             "Two networks are needed",
-            "Here you will see which pictures one run gets right and another one does not. Train one more: with another "
-            "width, other settings, or only another seed.",
+            "Here you will see which pictures one run gets right and another one does not. Train one more on the same "
+            "pictures: with another width, other settings, or only another seed.",
             page="views/train.py",
             label="Train a network",
         )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        first = choose_run("", "", label="Run A", notes=notes, on_change=lambda: forget("page"))
+        first = choose_run(
+            "",
+            "",
+            label="Run A",
+            suits=lambda run: datasets.count(run.info().get("fingerprint")) > 1,
+            notes=notes,
+            on_change=lambda: forget("page"),
+        )
         second = choose_run(
             "",
             "",

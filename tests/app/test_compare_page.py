@@ -85,6 +85,21 @@ def test_runs_of_different_datasets_are_a_sentence(app, scored_run):
     assert not pictures(app)
 
 
+def test_runs_of_different_datasets_that_nobody_asked_for_invite_to_train_another(app, scored_run):
+    write_scored_run(write_small_dataset("foreign", classes=2), "foreign")
+    open_page(app)
+    assert "Two networks are needed" in texts(app) and not app.error
+
+
+def test_it_begins_with_two_runs_that_fit(app, scored_run, other_run):
+    write_scored_run(write_small_dataset("foreign", classes=2), "newest")
+    open_page(app)
+    assert {app.selectbox("choice-run").value, app.selectbox("choice-other").value} == {
+        "scored",
+        "other",
+    }
+
+
 def test_one_run_alone_invites_to_train_another(app, scored_run):
     open_page(app)
     assert "Two networks are needed" in texts(app)
