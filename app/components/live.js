@@ -275,7 +275,7 @@ const MAKERS = { card, progress, table, curves }
 export default function (component) {
   const { data, parentElement } = component
   const root = parentElement.querySelector('.tm-live')
-  hub.connect(data.events)
+  hub.connect(data.events, data.worker)
   let instance = instances.get(root)
   if (instance) {
     instance.component = component

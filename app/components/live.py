@@ -20,7 +20,7 @@ _LIVE = st.components.v2.component(
     "live",
     html='<div class="tm-live"></div>',
     css=_read("live.css"),
-    js=_read("stream.js") + _read("live.js"),
+    js=stream.SCRIPT + _read("live.js"),
     isolate_styles=False,  # inside a shadow root plotly's own styles are missing, and dragging does nothing
 )
 
@@ -57,6 +57,7 @@ def _draw(kind: str, run: Run | None, **data: Any) -> Any:
             run=run.name if run else None,
             status=stream.describe(run) if run else None,
             events=prefix + stream.EVENTS_URL,
+            worker=prefix + stream.WORKER_URL,
             plotly=prefix + stream.PLOTLY_URL,
             train=f"{prefix}/train",
             colours=dict(train=palette.TRAIN, validation=palette.VALIDATION),

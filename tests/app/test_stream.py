@@ -6,6 +6,7 @@ import json
 
 import pytest
 from components import stream
+from components.stream import feeds, serving
 from conftest import add_epoch, run_info
 
 from tinymodel.config import TrainConfig
@@ -30,24 +31,31 @@ def feed(writer):
     return feed
 
 
+def news(feed, position=""):
+    """The position now and the rows since `position`, or None if there are none."""
+    now, text = feed.news(position)
+    return now, json.loads(text.split("data: ")[1]) if text else None
+
+
 def test_a_newcomer_gets_everything_and_then_only_what_is_new(writer, feed):
-    position, rows = feed.since("")
+    position, rows = news(feed)
     assert rows["reset"] and len(rows["steps"]) == 10 and len(rows["epochs"]) == 1
     assert rows["steps"][4][0] == 0.5  # epochs so far
-    assert feed.since(position) == (position, None)
+    assert rows["position"] == position
+    assert news(feed, position) == (position, None)
     add_epoch(writer, 2)
     feed.read()
-    _, rows = feed.since(position)
+    _, rows = news(feed, position)
     assert not rows["reset"] and len(rows["steps"]) == 10 and len(rows["epochs"]) == 1
 
 
 def test_a_long_history_is_thinned_and_keeps_its_last_point(writer, feed):
     writer.append("steps", [[step, 1, 0.1, 1, 0.5, 1, 1] for step in range(11, 8000)])
     feed.read()
-    position, rows = feed.since("")
-    assert stream.HISTORY / 2 < len(rows["steps"]) <= stream.HISTORY
+    position, rows = news(feed)
+    assert feeds.HISTORY / 2 < len(rows["steps"]) <= feeds.HISTORY
     assert rows["steps"][-1][0] == 799.9
-    assert feed.since(position)[1] is None
+    assert news(feed, position)[1] is None
 
 
 def test_steps_are_drawn_as_running_averages_that_a_bad_number_does_not_spoil(small_dataset):
@@ -57,7 +65,7 @@ def test_steps_are_drawn_as_running_averages_that_a_bad_number_does_not_spoil(sm
     writer.append("steps", [[n, 1, 0.1, 2.0, a, 1, 1] for n, a in enumerate(accuracies, 1)])
     feed = stream.Feed(writer.run.name)
     feed.read()
-    steps = feed.since("")[1]["steps"]
+    steps = news(feed)[1]["steps"]
     assert [row[2] for row in steps] == pytest.approx([2.0] * 4)
     assert steps[0][3] == 0 and steps[1][3] == pytest.approx(0.1 / 0.19)
     assert steps[1][3] < steps[3][3] < 1
@@ -68,23 +76,22 @@ def test_cut_tables_are_sent_anew(writer, feed):
     lengths = writer.lengths()
     add_epoch(writer, 2)
     feed.read()
-    position, _ = feed.since("")
+    position, _ = news(feed)
     writer.cut(lengths)
     feed.read()
-    _, rows = feed.since(position)
+    _, rows = news(feed, position)
     assert rows["reset"] and len(rows["steps"]) == 10
 
 
 def test_a_position_of_another_server_gets_everything(feed):
-    _, rows = feed.since("0badcafe.3.0")
+    _, rows = news(feed, "0badcafe.3.0")
     assert rows["reset"] and len(rows["steps"]) == 10
 
 
 def test_numbers_that_json_does_not_know_become_null(writer, feed):
     writer.append("steps", [[11, 2, 0.1, float("nan"), float("inf"), 1, 1]])
     feed.read()
-    event = stream._event("rows", feed.since("")[1])
-    data = json.loads(event.split("data: ")[1], parse_constant=pytest.fail)
+    data = json.loads(feed.news("")[1].split("data: ")[1], parse_constant=pytest.fail)
     assert data["steps"][-1][2:] == [None, None]
 
 
@@ -92,16 +99,15 @@ def events_of(names, after, until):
     """Events of a stream until `until(kind, data)` is true."""
 
     async def collect():
-        stream.hub = hub = stream.Hub()
-        seen = []
+        hub, seen = stream.Hub(), []
         async for text in hub.events(names, after):
-            lines = dict(line.split(": ", 1) for line in text.strip().split("\n") if ": " in line)
-            if "event" in lines:
+            for one in text.strip().split("\n\n"):
+                lines = dict(line.split(": ", 1) for line in one.split("\n"))
                 seen.append((lines["event"], json.loads(lines["data"]), lines.get("id", "")))
                 if until(*seen[-1][:2]):
-                    break
-        hub.closing = True
-        return seen
+                    hub.closing = True
+                    return seen
+        pytest.fail("The stream ended.")
 
     return asyncio.run(asyncio.wait_for(collect(), 10))
 
@@ -123,7 +129,8 @@ def test_a_deleted_run_does_not_end_the_stream(writer):
     writer.run.delete()
     seen = events_of([name, "never-there"], {}, lambda kind, _: kind == "status")
     gone = [name, "never-there"]
-    assert seen == [("status", {"current": None, "runs": {}, "gone": gone}, "")]
+    nothing = {"current": None, "runs": {}, "gone": gone, "teacher": None}
+    assert seen == [("status", nothing, "")]
 
 
 def test_a_run_renamed_while_it_is_watched_is_gone(writer):
@@ -180,12 +187,19 @@ def test_a_closing_server_ends_streams_that_wait(writer):
 
 
 def test_plotly_comes_from_its_own_package():
-    content = gzip.decompress(stream._plotly_gzipped())
+    content = gzip.decompress(serving._plotly_gzipped())
     assert b"plotly.js v" in content[:200]
 
 
 @pytest.mark.parametrize(
-    ("text", "valid"), [("ab.3.4", True), ("ab.3", False), ("ab.-1.0", False), ("", False)]
+    ("text", "valid"),
+    [
+        ("ab.3.4", True),
+        ("ab.3", False),
+        ("ab.-1.0", False),
+        ("", False),
+        ("ab.²." + "1" * 5000, False),
+    ],
 )
 def test_only_well_formed_positions_are_taken(text, valid):
-    assert stream._is_position(text) is valid
+    assert feeds.is_position(text) is valid

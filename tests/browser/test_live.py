@@ -139,8 +139,9 @@ def test_a_resume_that_cuts_the_tables_takes_points_back(tab, server, training):
     tab.wait_for_function(f"({POINTS})() === 34", timeout=6000)
 
 
-def test_a_hidden_tab_lets_its_connection_go(tab, server, training):
+def test_without_shared_workers_a_hidden_tab_lets_its_connection_go(tab, server, training):
     """A browser opens six connections to a host, and every stream keeps one."""
+    tab.add_init_script("delete window.SharedWorker")
     open_run(tab, server, training.run.name)
     tab.evaluate("""() => {
         Object.defineProperty(document, 'hidden', { value: true, configurable: true })

@@ -1,0 +1,9 @@
+// In the worker that the tabs of a browser share; `openHub` of hub.js stands before this text.
+
+const hub = openHub()
+
+onconnect = (event) => {
+  const port = event.ports[0]
+  const send = (message) => port.postMessage(message)
+  port.onmessage = ({ data }) => hub.receive(send, data)
+}
