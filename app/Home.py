@@ -7,7 +7,7 @@ from importlib import import_module
 
 import anyio.to_thread
 import streamlit as st
-from components import first_start, pictures, stream
+from components import first_start, pictures, presenter, stream
 
 from tinymodel import jobs
 from tinymodel.training.supervisor import supervisor
@@ -38,4 +38,6 @@ def end() -> None:
     supervisor.shutdown()
 
 
-app = st.App("frame.py", routes=[*stream.routes, *pictures.routes], lifespan=lifespan)
+app = st.App(
+    "frame.py", routes=[*stream.routes, *pictures.routes, *presenter.routes], lifespan=lifespan
+)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import streamlit as st
-from components import first_start, live
+from components import first_start, live, presenter
 
 HERE = Path(__file__).parent
 
@@ -54,8 +54,6 @@ chosen = st.navigation(
 with st.sidebar:
     live.status_card()
     first_start.show()
-st.html(  # the theme underlines links in texts alone: without this, those that stand by themselves look like text
-    "<style>[data-testid=stMain] [data-testid=stPageLink-NavLink] p "
-    "{ text-decoration: underline; text-underline-offset: 0.2em; }</style>"
-)
+    presenter.corner()
+st.html(HERE / "style.css")
 chosen.run()

@@ -32,6 +32,7 @@ class Job:
     label: str
     function: Callable[[Callable[[float, str], None]], Any]
     quick: bool
+    owner: str = ""  # who asked for it first
     state: str = "queued"  # queued, running, done, failed, stopped
     fraction: float = 0.0  # in [0, 1]
     message: str = "Waiting for its turn"
@@ -80,6 +81,7 @@ def submit(
     *,
     label: str,
     quick: bool = False,
+    owner: str = "",
 ) -> Job:
     """Queue `function(report)` and return its job; the same key gives the same job, running or done.
 
@@ -88,6 +90,7 @@ def submit(
         function: Called in the worker with `report(fraction, message)`, which raises `JobStopped` on stop.
         label: What is being done, for people.
         quick: Whether it takes well under a second and may go before slow jobs.
+        owner: Who asks, if it matters who may stop it.
     """
     global _worker
     with _wake:
@@ -95,7 +98,7 @@ def submit(
         if job is not None and job.state not in ("failed", "stopped") and not job._stop.is_set():
             _jobs.move_to_end(key)
             return job
-        job = Job(key, label, function, quick)
+        job = Job(key, label, function, quick, owner)
         _jobs[key] = job
         _queue.append((not quick, next(_count), job))
         _queue.sort(key=lambda entry: entry[:2])

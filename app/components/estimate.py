@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from components import presenter, role
 from components.config_form import set_value
 from components.messages import about, show_job
 from tinymodel import jobs
@@ -24,6 +25,9 @@ def show(config: TrainConfig, may_measure: bool) -> None:
     if known is None and not may_measure:
         st.caption("It can be measured when nothing else trains.")
         return
+    if known is None and job is None and not role.is_presenter():
+        st.caption("It is measured when the presenter chooses these settings.")
+        return
     if known is None and job is None:
         job = measure_speed(config)
     if known is None or (job and job.active):
@@ -35,8 +39,9 @@ def show(config: TrainConfig, may_measure: bool) -> None:
         f"{known.precision} {known.memory_format} on {known.device.upper()}."
     )
     if may_measure:
-        st.button(
+        presenter.button(
             "Measure again",
+            to="measure how fast this machine is",
             type="tertiary",
             icon=":material/refresh:",
             help="If the machine was busy with something else when it was measured.",

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import streamlit as st
 
+from components import role
 from tinymodel.errors import UserError
 from tinymodel.jobs import Job, active
 from tinymodel.training.supervisor import about, duration
@@ -81,8 +82,13 @@ def _follow(job: Job, stoppable: bool) -> None:
         text = f"Waiting for: {before.label} ({percent(before.fraction)})"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.progress(job.fraction, plain(text))
-        if stoppable:
-            st.button("Stop", key=f"stop-{job.key}", icon=":material/stop:", on_click=job.stop)
+        if stoppable and role.may_stop(job):
+            st.button(
+                "Stop",
+                key=f"stop-{job.key}",
+                icon=":material/stop:",
+                on_click=lambda: role.may_stop(job) and job.stop(),
+            )
 
 
 def percent(fraction: float | None) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from components import gallery
+from components import gallery, presenter, role
 from components.messages import show_job, user_errors
 from components.pickers import forget
 from tinymodel import jobs
@@ -48,7 +48,7 @@ def follow() -> None:
         st.markdown(f"**{job.label}**")
         show_job(job)
         if not job.active:
-            st.button("All right", on_click=jobs.forget, args=(JOB,))
+            presenter.button("All right", to="put this away", on_click=jobs.forget, args=(JOB,))
 
 
 @st.dialog("Get pictures", width="large")
@@ -58,6 +58,9 @@ def ask() -> None:
 
 def offer() -> None:
     """Every way to get pictures."""
+    if not role.is_presenter():
+        presenter.say_no("get pictures")
+        return
     drawn, genuine, own = st.tabs(
         [
             ":material/draw: The sample",
@@ -78,7 +81,9 @@ def start_button(label: str, key: str, ready: bool = True, **options: str) -> bo
     job = jobs.find(JOB)
     busy = job is not None and job.active
     options["help"] = "Something is being prepared already." if busy else options.get("help")
-    return st.button(label, key=key, disabled=busy or not ready, **options)
+    return presenter.button(
+        label, to="prepare pictures", key=key, disabled=busy or not ready, **options
+    )
 
 
 def begin(label: str, name: str, needed: int, work: Callable[[Callable], PreparedDataset]) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from components import palette
+from components import palette, presenter
 from components.config_form import set_value
 from components.messages import show_job
 from tinymodel import jobs
@@ -41,8 +41,9 @@ def offer(config: TrainConfig, busy: bool) -> None:
         elif busy:
             st.caption(":material/hourglass_top: It can be done when nothing else trains.")
         elif job is None or not job.active:
-            st.button(
+            presenter.button(
                 "Run the test" if job is None else "Run it again",
+                to="run this test",
                 icon=":material/play_arrow:",
                 on_click=begin,
                 args=(key, config),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from components import runs_table
+from components import presenter, report_button, role, runs_table
 from components.messages import plain, show_error, show_job, user_errors
 from tinymodel import jobs
 from tinymodel.data.disk import format_bytes
@@ -41,8 +41,11 @@ def bar(chosen: Sequence[Run]) -> None:
                 icon=":material/monitoring:",
                 query_params=dict(run=run.name),
             )
-            if statuses[run.name] in RESUMABLE and st.button(
-                "Resume", icon=":material/play_arrow:", help="Train on from its last checkpoint."
+            if statuses[run.name] in RESUMABLE and presenter.button(
+                "Resume",
+                to=role.START,
+                icon=":material/play_arrow:",
+                help="Train on from its last checkpoint.",
             ):
                 resume(run)
             with st.popover("Rename", icon=":material/edit:", disabled=bool(training)):
@@ -51,8 +54,12 @@ def bar(chosen: Sequence[Run]) -> None:
             for run in chosen:
                 downloads(run)
         label = "Delete" if len(chosen) == 1 else f"Delete {len(chosen)} runs"
-        if st.button(label, icon=":material/delete:", disabled=bool(training)):
+        if presenter.button(
+            label, to="delete runs", icon=":material/delete:", disabled=bool(training)
+        ):
             confirm_deletion(list(chosen))
+    if len(chosen) == 1:
+        report_button.offer(run)
     if training:
         names = " and ".join(repr(name) for name in training)
         st.caption(
@@ -71,7 +78,9 @@ def resume(run: Run) -> None:
 def rename(run: Run) -> None:
     with st.form("rename", border=False, enter_to_submit=True):
         name = st.text_input("New name", run.name, key=f"new-name-{run.name}", max_chars=60)
-        if st.form_submit_button("Rename", type="primary"):
+        if presenter.button(
+            "Rename", to="rename runs", widget=st.form_submit_button, type="primary"
+        ):
             with user_errors():
                 renamed = run.rename(name.strip())
                 runs_table.show([renamed.name])
@@ -122,7 +131,7 @@ def confirm_deletion(runs: Sequence[Run]) -> None:
         "The weights, the tables and everything found out about them go. This cannot be undone."
     )
     with st.container(horizontal=True):
-        if st.button("Delete", type="primary", icon=":material/delete:"):
+        if presenter.button("Delete", to="delete runs", type="primary", icon=":material/delete:"):
             delete(runs)
         if st.button("Keep"):
             st.rerun()
@@ -157,8 +166,9 @@ def ask_for_import() -> None:
     upload = st.file_uploader("The zip of the run", "zip", max_upload_size=LARGEST, key="import")
     job = jobs.find(JOB)
     busy = job is not None and job.active
-    if st.button(
+    if presenter.button(
         "Import it",
+        to="import a run",
         type="primary",
         icon=":material/unarchive:",
         disabled=upload is None or busy,
@@ -185,7 +195,7 @@ def follow_import() -> None:
         with st.container(border=True, key="importing"):
             show_job(job)
             if not job.active:
-                st.button("All right", on_click=jobs.forget, args=(JOB,))
+                presenter.button("All right", to="put this away", on_click=jobs.forget, args=(JOB,))
     if left_out := st.session_state.get(SAID):
         names = ", ".join(left_out[:5]) + (" …" if len(left_out) > 5 else "")
         st.info(

@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from components import role
 from components.messages import show_job
 from tinymodel import jobs
 
@@ -23,7 +24,7 @@ def result_of(
     """
     job = jobs.find(key)
     if job is None or job.state not in ("failed", "stopped"):
-        job = jobs.submit(key, function, label=label, quick=quick)
+        job = jobs.submit(key, function, label=label, quick=quick, owner=role.me())
     if quick and job.wait(0.15).active:
         with st.spinner(f"{label} …"):
             job.wait(20)  # seconds: behind a slow job it may take a few; loading grad-cam too

@@ -2,7 +2,7 @@
 
 import numpy as np
 import streamlit as st
-from components import class_counts, gallery, one_picture, preparing
+from components import class_counts, gallery, one_picture, preparing, presenter
 from components.messages import percent, show_error
 from components.pickers import choose, choose_class, choose_page, forget
 
@@ -35,9 +35,9 @@ def main() -> None:
             name="dataset",
             on_change=lambda: forget("class", "split", "image", "page"),
         )
-        if st.button("Get pictures", icon=":material/add:"):
+        if presenter.button("Get pictures", to="get pictures", icon=":material/add:"):
             preparing.ask()
-        if st.button("Remove", icon=":material/delete:"):
+        if presenter.button("Remove", to="remove pictures", icon=":material/delete:"):
             ask_removal(name)
     try:
         dataset = open_dataset(name)
@@ -57,8 +57,9 @@ def ask_removal(name: str) -> None:
         "trained on it keep their weights and results; only their pictures are no longer there to be shown."
     )
     with st.container(horizontal=True):
-        remove_it = st.button(
+        remove_it = presenter.button(
             f"Remove {name}",
+            to="remove pictures",
             type="primary",
             icon=":material/delete:",
             on_click=remove,

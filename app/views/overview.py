@@ -2,7 +2,7 @@
 
 import numpy as np
 import streamlit as st
-from components import gallery, live, stream
+from components import gallery, live, presenter, role, stream
 from components.messages import percent, show_job, user_errors
 
 from tinymodel import jobs
@@ -109,7 +109,7 @@ def link(page: str, label: str, icon: str, **query: str) -> None:
 
 
 def train_button(label: str, kind: str) -> None:
-    if st.button(label, type=kind, icon=":material/play_arrow:"):
+    if presenter.button(label, to=role.START, type=kind, icon=":material/play_arrow:"):
         jobs.forget(JOB)
         jobs.submit(JOB, train_on_sample, label="Making the sample")
         st.session_state[ASKED] = True

@@ -1,7 +1,7 @@
 """Runs: all of them, side by side, and what can be done with them."""
 
 import streamlit as st
-from components import comparison, run_actions, runs_table
+from components import comparison, presenter, run_actions, runs_table
 from components.messages import invite, plain
 
 from tinymodel.runs import Run, damaged_runs, list_runs
@@ -12,7 +12,7 @@ def main() -> None:
         horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"
     ):
         st.title("Runs", width="content")
-        if st.button("Import a run", icon=":material/unarchive:"):
+        if presenter.button("Import a run", to="import a run", icon=":material/unarchive:"):
             run_actions.ask_for_import()
     run_actions.follow_import()
     damaged = damaged_runs()
@@ -55,7 +55,12 @@ def show_damaged(damaged: list[tuple[Run, str]]) -> None:
         for run, reason in damaged:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(plain(reason))
-                if st.button("Delete", key=f"delete-{run.name}", icon=":material/delete:"):
+                if presenter.button(
+                    "Delete",
+                    to="delete runs",
+                    key=f"delete-{run.name}",
+                    icon=":material/delete:",
+                ):
                     run_actions.confirm_deletion([run])
 
 

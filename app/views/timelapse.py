@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import streamlit as st
-from components import epoch_charts, gallery
+from components import epoch_charts, gallery, presenter, role
 from components.messages import missing, percent, show_error, user_errors
 from components.pickers import choose_class, choose_run, forget
 
@@ -166,6 +166,9 @@ def choose_pins(run: Run, dataset: PreparedDataset) -> None:
     pins = read(run)
 
     def keep(chosen: list[int]) -> None:
+        if not role.is_presenter():
+            presenter.say_no("choose the pictures to watch")
+            return
         try:
             write(run, chosen)
         except (UserError, OSError) as error:

@@ -1,7 +1,16 @@
 """Train: choose what to learn from and how, start, watch it learn."""
 
 import streamlit as st
-from components import comparison, estimate, live, range_test, stream
+from components import (
+    comparison,
+    estimate,
+    live,
+    presenter,
+    range_test,
+    report_button,
+    role,
+    stream,
+)
 from components.config_form import choose_preset, config_form
 from components.messages import missing, plain, show_error, user_errors
 from streamlit.delta_generator import DeltaGenerator
@@ -106,7 +115,7 @@ def offer_interrupted() -> None:
             ),
             width="stretch",
         )
-        if st.button("Resume it", icon=":material/play_arrow:"):
+        if presenter.button("Resume it", to=role.START, icon=":material/play_arrow:"):
             go_to(lambda: supervisor.resume(run.name))
         st.page_link("views/train.py", label="Look at it", query_params=dict(run=run.name))
 
@@ -122,7 +131,13 @@ def show_start(config: TrainConfig, busy: Run | None) -> None:
     if busy:
         st.info(describe(busy), icon=":material/hourglass_top:")
         st.page_link("views/train.py", label="Watch it", query_params=dict(run=busy.name))
-    if st.button("Start training", type="primary", icon=":material/play_arrow:", width="stretch"):
+    if presenter.button(
+        "Start training",
+        to=role.START,
+        type="primary",
+        icon=":material/play_arrow:",
+        width="stretch",
+    ):
         range_test.stop_all()
         go_to(lambda: supervisor.start(config))
 
@@ -167,6 +182,7 @@ def watch(run: Run, bar: DeltaGenerator) -> None:
                 st.page_link(
                     f"views/{page}.py", label=label, icon=f":material/{icon}:", query_params=query
                 )
+        report_button.offer(run)
     with st.expander("Settings of this run", icon=":material/tune:"):
         settings = comparison.settings(run)
         st.dataframe(
@@ -180,18 +196,22 @@ def watch(run: Run, bar: DeltaGenerator) -> None:
 def controls(run: Run, status: str) -> None:
     if status in ACTIVE:
         if status == "paused" or run.requested() == "pause":
-            if st.button("Resume", icon=":material/play_arrow:", type="primary"):
+            if presenter.button(
+                "Resume", to="resume this training", icon=":material/play_arrow:", type="primary"
+            ):
                 run.request("resume")
                 st.rerun()
-        elif st.button("Pause", icon=":material/pause:"):
+        elif presenter.button("Pause", to="pause this training", icon=":material/pause:"):
             run.request("pause")
             st.rerun()
         stopping = run.requested() == "stop"
-        if st.button("Stop", icon=":material/stop:", disabled=stopping):
+        if presenter.button(
+            "Stop", to="stop this training", icon=":material/stop:", disabled=stopping
+        ):
             run.request("stop")
             st.rerun()
-    elif status in ("stopped", "interrupted", "failed") and st.button(
-        "Resume", icon=":material/play_arrow:", type="primary"
+    elif status in ("stopped", "interrupted", "failed") and presenter.button(
+        "Resume", to=role.START, icon=":material/play_arrow:", type="primary"
     ):
         go_to(lambda: supervisor.resume(run.name))
 

@@ -5,7 +5,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from components import palette
+from components import palette, role
 from components.bottleneck import quiz
 from components.messages import percent, plain, show_job
 from components.pickers import choose
@@ -90,7 +90,10 @@ def ladder_of(run: Run) -> pd.DataFrame | None:
             on_click=lambda: (
                 jobs.forget(key),
                 jobs.submit(
-                    key, lambda report: measure_ladder(run, report), label="Measuring every layer"
+                    key,
+                    lambda report: measure_ladder(run, report),
+                    label="Measuring every layer",
+                    owner=role.me(),
                 ),
             ),
         )

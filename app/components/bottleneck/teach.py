@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from components import gallery
+from components import gallery, presenter
 from components.bottleneck import learning, own_classes
 from components.messages import percent, plain, show_error
 from components.pickers import choose
@@ -227,7 +227,9 @@ def offer_to_keep(run: Run, lesson: Lesson, own: Mapping[str, np.ndarray]) -> No
         name = st.text_input(
             "Name of the run", f"{run.name[:40]}-taught", key="taught-name", max_chars=60, width=360
         )
-        pressed = st.button("Save as a run", icon=":material/save:", type="primary")
+        pressed = presenter.button(
+            "Save as a run", to="save a run", icon=":material/save:", type="primary"
+        )
     if pressed:
         st.query_params["run"] = (
             run.name

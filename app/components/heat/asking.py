@@ -1,6 +1,5 @@
 """Heat maps for a page, as jobs: each map is computed once and kept, whoever asks for it."""
 
-import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
@@ -9,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from components import role
 from components.image_picker import Subject
 from components.messages import show_job
 from tinymodel import jobs
@@ -103,6 +103,7 @@ def _submit(run: Run, question: Question) -> jobs.Job:
         ),
         label=ALL_METHODS[question.method].title if question.slow else LABEL,
         quick=not question.slow,
+        owner=role.me(),
     )
 
 
@@ -133,7 +134,7 @@ def owner(subject: Subject) -> str:
     """Part of a job's key: of one's own photo a word that nobody else knows, else nothing."""
     if subject.photo is None:
         return ""
-    return st.session_state.setdefault("me", secrets.token_hex(8))
+    return role.me()
 
 
 def own(key: Hashable) -> Any:
