@@ -60,7 +60,8 @@ def next_step(run: Run | None) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             train_button("Train on the sample", "primary")
             link("data", "Use Tiny ImageNet or your own pictures", "photo_library")
-            if (shipped := next((run for run in list_runs() if run.shipped), None)) is not None:
+            if shipped := [run for run in list_runs() if run.shipped]:
+                shipped = max(shipped, key=lambda run: len(run.classes))
                 names = f"a network that knows {len(shipped.classes)} kinds of things"
                 link("gradcam", f"Ask {names} about your photo", "add_a_photo", run=shipped.name, source="upload")  # fmt: skip
         gallery.grid(drawn_examples(), [item.name for item in EXAMPLES], key="examples", side=96)

@@ -1,5 +1,6 @@
 """The sample that is drawn at the very first start: once, as the job that pages show, and never a crash."""
 
+import shutil
 import threading
 
 import pytest
@@ -7,7 +8,7 @@ from components import first_start, preparing
 
 from tinymodel import jobs
 from tinymodel.data import list_datasets, prepared, remove_dataset, sample
-from tinymodel.paths import data_folder
+from tinymodel.paths import ROOT, data_folder
 
 
 @pytest.fixture(autouse=True)
@@ -98,3 +99,25 @@ def test_a_folder_that_nobody_can_write_to_is_a_sentence(folders, monkeypatch):
     monkeypatch.setenv("TINYMODEL_DATA", str(folders / "file" / "data"))
     job = begin().wait(20)
     assert job.state == "failed" and job.error.startswith("Nothing can be written to the folder")
+
+
+PAGES = (
+    "overview data network train runs gradcam looks timelapse mistakes confusion compare bottleneck"
+)
+
+
+def test_once_it_is_drawn_every_page_has_something_to_show(app, folders):
+    for run in ("sample", "tiny-imagenet-200"):
+        shutil.copytree(ROOT / "checkpoints" / run, folders / "runs" / run)
+    sample.prepare_sample()
+    for page in PAGES.split():
+        app.switch_page(f"views/{page}.py").run(timeout=60)
+        assert not app.exception and not app.error, page
+        said = " ".join(item.value for item in [*app.info, *app.warning])
+        assert "is not here" not in said, page
+        if page == "overview":  # the one that knows more can say more of a photo
+            links = [item.proto.label for item in app.get("page_link")]
+            assert any("knows 200 kinds of things" in label for label in links)
+    for job in jobs.active():  # of the Bottleneck page
+        job.stop()
+        job.wait(30)
