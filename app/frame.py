@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import streamlit as st
-from components import first_start, live, presenter
+from components import first_start, follow, live, presenter, tour
 
 HERE = Path(__file__).parent
 
@@ -48,12 +48,14 @@ def page(name: str, title: str, icon: str, help: str) -> st.Page:
     )
 
 
-chosen = st.navigation(
-    {title: [page(*about) for about in pages] for title, pages in SECTIONS.items()}, expanded=True
-)
+sections = {title: [page(*about) for about in pages] for title, pages in SECTIONS.items()}
+chosen = st.navigation(sections, expanded=True)
 with st.sidebar:
     live.status_card()
     first_start.show()
+    follow.switch()
     presenter.corner()
 st.html(HERE / "style.css")
-chosen.run()
+with follow.view(chosen, {each.url_path: each for pages in sections.values() for each in pages}):
+    tour.bar(chosen.url_path or "overview")
+    chosen.run()
