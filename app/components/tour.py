@@ -1,0 +1,287 @@
+"""A guided first visit: five steps from the pictures to the mistakes. The step is in the address: `?tour=2`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import streamlit as st
+
+from components import preparing, role
+from components.messages import percent, plain
+from tinymodel import jobs
+from tinymodel.data import list_datasets
+from tinymodel.errors import UserError
+from tinymodel.runs import ACTIVE, Run, list_runs
+
+STEP = (
+    "tour-step"  # in the session: where it is, for pages that were opened without it in the address
+)
+OVER = "tour-over"  # in the session: it was skipped or has been seen to its end
+AFTER = "end"  # in the address, after the last step
+
+
+class Room:
+    """What there is to show: each step has words for it, so that none leads nowhere."""
+
+    @cached_property
+    def datasets(self) -> list[str]:
+        return list_datasets()
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """Those to show first: with pictures that are here, best those of the sample; the newest first."""
+        return sorted(list_runs(), key=lambda run: (not self.has_pictures(run), run.config.dataset != "sample"))  # fmt: skip
+
+    @cached_property
+    def training(self) -> Run | None:
+        return next((run for run in self.runs if run.status in ACTIVE), None)
+
+    @cached_property
+    def taught(self) -> Run | None:
+        """A run with weights: the one in training, as far as it has come, else the first to show."""
+        runs = [self.training, *self.runs] if self.training else self.runs
+        return next((run for run in runs if run.has_weights), None)
+
+    @property
+    def watched(self) -> Run | None:
+        return self.training or self.taught
+
+    @property
+    def drawing(self) -> bool:
+        """Whether pictures are being made this moment."""
+        job = jobs.find(preparing.JOB)
+        return job is not None and job.active
+
+    def has_pictures(self, run: Run) -> bool:
+        return run.config.dataset in self.datasets
+
+
+@dataclass(frozen=True)
+class Step:
+    """What to look at on one page."""
+
+    page: str
+    where: str  # the page's title
+    title: str
+    words: Callable[[Room], str]
+    query: Callable[[Room], dict[str, str]]  # the address of the page
+
+
+def pictures(room: Room) -> str:
+    if room.datasets:
+        return (
+            "A network learns from examples alone. Leaf through these: all it ever gets are 64 × 64 pixels and a name. "
+            "Click one to see where the thing is, and how training changes it."
+        )
+    if room.drawing:
+        return "The pictures are being drawn this moment and appear here by themselves. Wait for them, or go on."
+    return (
+        "All that a network ever learns from are pictures and their names. There are none yet: "
+        "press “Make the sample”, which takes seconds."
+    )
+
+
+def start(room: Room) -> str:
+    if room.training:
+        return f"“{plain(room.training.name)}” is learning right now. Go on to watch it."
+    finished = " No time? Go on: a finished training is here." if room.taught else ""
+    if not room.datasets:
+        return f"Here a training starts, once there are pictures to learn from.{finished}"
+    if not role.is_presenter():
+        return f"Here the presenter starts a training; look at what can be chosen.{finished}"
+    return (
+        "Everything has been chosen already. Press “Start training”: the network sees every picture, guesses, and is "
+        f"corrected, again and again.{finished}"
+    )
+
+
+def watch(room: Room) -> str:
+    if room.watched is None:
+        return "Nothing has been trained yet. Go back one step and press “Start training”; then the curves grow here."
+    text = (
+        "Blue is how it does on pictures that it practises with, orange on pictures it has never seen: that one counts. "
+        "Each dot is a round through all pictures (epoch). "
+    )
+    if room.training:
+        return text + "Go on when the first dots are there."
+    return text + f"This one ended at {percent(_best(room.watched))}."
+
+
+def looks(room: Room) -> str:
+    if room.taught is None:
+        return "Where does it look? The heat map comes with the first finished round (epoch). A moment."
+    text = "Bright places made it decide. Is the heat on the thing itself, or on what is around it?"
+    if not room.has_pictures(room.taught):
+        return f"{text} The pictures it learned from are not here, so try a photo of your own."
+    return f"{text} Try “Any picture” a few times."
+
+
+def mistakes(room: Room) -> str:
+    if room.taught is None:
+        return "Here all its wrong answers will stand, the worst first, once a first round is over."
+    return (
+        "The worst mistakes come first. Click one: what was it looking at? Would you have known? "
+        "Switch on “Your guess first” to find out."
+    )
+
+
+def study(room: Room) -> dict[str, str]:
+    return dict(run=room.taught.name) if room.taught else {}
+
+
+def one_picture(room: Room) -> dict[str, str]:
+    """The picture that it is surest about and right: a first heat map should be one that can be read."""
+    if room.taught is None:
+        return {}
+    if not room.has_pictures(room.taught):
+        return dict(run=room.taught.name, source="upload")
+    from tinymodel.evaluation import current_predictions  # torch: not for the other steps
+    from tinymodel.scores import select
+
+    answers = current_predictions(room.taught)
+    best = select(answers, "right", sort="sure") if answers is not None else ()
+    image = dict(image=str(best["index"].iloc[0])) if len(best) else {}
+    return dict(run=room.taught.name, **image)
+
+
+STEPS = (
+    Step(
+        "data",
+        "Data",
+        "Look at the pictures",
+        pictures,
+        lambda room: dict(dataset="sample") if "sample" in room.datasets else {},
+    ),
+    Step(
+        "train",
+        "Train",
+        "Let it learn",
+        start,
+        lambda room: (
+            dict(run="new") | (dict(dataset="sample") if "sample" in room.datasets else {})
+        ),
+    ),
+    Step(
+        "train",
+        "Train",
+        "Watch it learn",
+        watch,
+        lambda room: dict(run=room.watched.name if room.watched else "new"),
+    ),
+    Step("gradcam", "Grad-CAM", "See where it looks", looks, one_picture),
+    Step("mistakes", "Mistakes", "Find what it gets wrong", mistakes, study),
+)
+
+
+def bar(page: str) -> None:
+    """One quiet box above the page while somebody takes the tour.
+
+    Args:
+        page: The name of the page that is open, such as 'data'.
+    """
+    number = _number()
+    if number is None:
+        return
+    with st.container(border=True, key="tour"):
+        if number > len(STEPS):
+            _show_end()
+        else:
+            _show(number, page)
+
+
+def _number() -> int | None:
+    """The step of now, from 1; one more than there are after the last; None outside the tour."""
+    text = st.query_params.get("tour")
+    if text is None:
+        number = st.session_state.get(STEP)
+        if number is not None:
+            st.query_params["tour"] = _written(number)
+        return number
+    if text == AFTER:
+        number = len(STEPS) + 1
+    elif text.isdecimal() and len(text) < 4:
+        number = min(len(STEPS), max(1, int(text)))
+    else:
+        _leave()
+        return None
+    st.session_state[STEP] = number
+    return number
+
+
+def _written(number: int) -> str:
+    return AFTER if number > len(STEPS) else str(number)
+
+
+def _show(number: int, page: str) -> None:
+    step, room = STEPS[number - 1], Room()
+    here = step.page == page
+    words = step.words(room) if here else f"This step is on the page {step.where}."
+    st.markdown(f"Step {number} of {len(STEPS)} · **{step.title}**: {words}", width=980)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if number > 1 and st.button("Back", key="tour-back", icon=":material/arrow_back:"):
+            go(number - 1)
+        if not here and st.button("Go there", type="primary", icon=":material/arrow_forward:"):
+            go(number)
+        last = number == len(STEPS)
+        if here and st.button(
+            "Done" if last else "Next",
+            key="tour-next",
+            type="primary",
+            icon=":material/check:" if last else ":material/arrow_forward:",
+        ):
+            go(number + 1)
+        st.button("Skip the tour", key="tour-skip", type="tertiary", on_click=_leave)
+
+
+def go(number: int) -> None:
+    """To the page of this step, or home after the last."""
+    st.session_state[STEP] = number
+    if number > len(STEPS):
+        st.session_state[OVER] = True
+        st.switch_page("views/overview.py", query_params=dict(tour=AFTER))
+    step = STEPS[number - 1]
+    try:
+        query = step.query(Room())
+    except UserError:  # a run deleted this moment: the page says so
+        query = {}
+    st.switch_page(f"views/{step.page}.py", query_params=query | dict(tour=str(number)))
+
+
+def _leave() -> None:
+    st.session_state[OVER] = True
+    st.session_state.pop(STEP, None)
+    st.query_params.pop("tour", None)
+
+
+def _show_end() -> None:
+    st.markdown("**That was the whole way**, from pictures to mistakes. Where next?")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for page, label, icon, query in (
+            ("gradcam", "Try a photo of your own", "add_a_photo", dict(source="upload")),
+            ("train", "Train one your way", "model_training", dict(run="new")),
+            ("bottleneck", "What each layer knows", "hub", None),
+        ):
+            st.page_link(
+                f"views/{page}.py", label=label, icon=f":material/{icon}:", query_params=query
+            )
+        st.button("Close", key="tour-skip", type="tertiary", on_click=_leave)
+
+
+def offer() -> None:
+    """The way in, for Home: prominent once, and not there during the tour."""
+    if STEP in st.session_state:
+        return
+    label = "First time here? A tour in five steps, three minutes"
+    st.page_link(
+        "views/data.py",
+        label="Take the tour again" if OVER in st.session_state else label,
+        icon=":material/tour:",
+        query_params=STEPS[0].query(Room()) | dict(tour="1"),
+    )
+
+
+def _best(run: Run) -> float | None:
+    try:
+        return run.best_accuracy
+    except UserError:
+        return None
