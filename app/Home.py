@@ -7,7 +7,7 @@ from importlib import import_module
 
 import anyio.to_thread
 import streamlit as st
-from components import first_start, pictures, presenter, stream
+from components import first_start, insight, pictures, presenter, stream
 
 from tinymodel import jobs
 from tinymodel.training.supervisor import supervisor
@@ -39,5 +39,7 @@ def end() -> None:
 
 
 app = st.App(
-    "frame.py", routes=[*stream.routes, *pictures.routes, *presenter.routes], lifespan=lifespan
+    "frame.py",
+    routes=[*stream.routes, *pictures.routes, *insight.routes, *presenter.routes],
+    lifespan=lifespan,
 )
