@@ -72,18 +72,22 @@ def main() -> None:
 def choose_epoch(run: Run, finished: int) -> int:
     """The epoch to look at, which is in the address. It stays where it is when new epochs come."""
     total, key = run.config.epochs, f"epoch-{run.name}"
-    if key not in st.session_state:
-        wanted = st.query_params.get("epoch", "")
-        known = wanted.isdecimal() and 1 <= int(wanted[:6]) <= total
-        st.session_state[key] = int(wanted) if known else max(1, finished)
+    wanted = st.query_params.get("epoch", "")
+    known = wanted.isdecimal() and 1 <= int(wanted[:6]) <= total
+    st.session_state[key] = int(wanted) if known else max(1, finished)
     st.query_params["epoch"] = str(st.session_state[key])
     if total == 1:
         return 1
+
+    def keep() -> None:
+        st.query_params["epoch"] = str(st.session_state[key])
+
     chosen = st.slider(
         "After epoch",
         1,
         total,
         key=key,
+        on_change=keep,
         help="Drag it, or press the arrow keys: pictures, answers and curves move together.",
     )
     if chosen > finished:
