@@ -70,6 +70,7 @@ def show_pairs(run: Run, counts: np.ndarray) -> None:
         key="pairs",
         on_select=chosen,
         selection_mode="single-cell",
+        alt="Most confused pairs",
     )
 
 

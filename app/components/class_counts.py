@@ -63,4 +63,8 @@ def show_counts(dataset: PreparedDataset) -> None:
         figure.update_xaxes(type="category")  # folders may be named 1, 2, 3
         figure.update_yaxes(title="images")
     with st.container(height=440 if many else "content", border=many):
-        st.plotly_chart(figure, config=palette.CHART_CONFIG)
+        st.plotly_chart(
+            figure,
+            config=palette.CHART_CONFIG,
+            alt=f"Every one of {len(names)} classes has {' and '.join(words)}",
+        )

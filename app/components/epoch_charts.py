@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from components import palette
+from components.messages import percent
 from tinymodel.explain.timelapse import Moment
 
 
@@ -19,7 +20,13 @@ def accuracy(epochs: pd.DataFrame, at: int, total: int, *, key: str) -> None:
     ):
         line = dict(color=colour, width=2.5)
         _add(figure, epochs["epoch"], epochs[column], name, line, at)
-    _draw(figure, at, total, key)
+    last = epochs.iloc[-1] if len(epochs) else None
+    said = (
+        ""
+        if last is None
+        else f", in the end {percent(last['val_accuracy'])} on validation pictures"
+    )
+    _draw(figure, at, total, key, f"Accuracy after each epoch{said}")
 
 
 def true_probabilities(
@@ -34,7 +41,18 @@ def true_probabilities(
         line = dict(color=colours[number % len(colours)], dash=dash, width=2)
         values = [epochs[epoch].true_probability for epoch in x]
         _add(figure, pd.Series(x), pd.Series(values), name, line, at)
-    _draw(figure, at, total, key)
+    said = "; ".join(
+        f"{name} {percent(epochs[max(epochs)].true_probability)}"
+        for name, epochs in zip(names, moments, strict=True)
+        if epochs
+    )
+    _draw(
+        figure,
+        at,
+        total,
+        key,
+        f"How sure it is of the true class after each epoch, in the end: {said}",
+    )
 
 
 def _add(figure: go.Figure, x: pd.Series, y: pd.Series, name: str, line: dict, at: int) -> None:
@@ -50,11 +68,11 @@ def _add(figure: go.Figure, x: pd.Series, y: pd.Series, name: str, line: dict, a
     )
 
 
-def _draw(figure: go.Figure, at: int, total: int, key: str) -> None:
+def _draw(figure: go.Figure, at: int, total: int, key: str, alt: str) -> None:
     figure.add_vline(x=at, line=dict(color=palette.GREY, width=2, dash="dot"))
     palette.layout(
         figure, 280, legend=dict(orientation="h", yanchor="top", y=-0.3, x=0), dragmode=False
     )
     figure.update_xaxes(title="epoch", range=[0.5, total + 0.5], fixedrange=True)
     figure.update_yaxes(tickformat=".0%", range=[0, 1.02], fixedrange=True)
-    st.plotly_chart(figure, key=key, config=palette.CHART_CONFIG)
+    st.plotly_chart(figure, key=key, config=palette.CHART_CONFIG, alt=alt)

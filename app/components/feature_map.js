@@ -42,6 +42,7 @@ function make(root, component) {
   const picture = element('img', '', card), label = element('div', '', card)
   card.style.display = 'none'
 
+  node.setAttribute('role', 'img')
   const size = () => data.count * data.dimensions
   const layer = (number) => places.subarray(number * size(), (number + 1) * size())
   const style = (name, fallback) => getComputedStyle(root).getPropertyValue(name).trim() || fallback
@@ -55,6 +56,8 @@ function make(root, component) {
     if (ticks.childElementCount !== data.layers.length) {
       ticks.replaceChildren(...data.layers.map((_, number) => element('span', '', null, number)))
     }
+    node.setAttribute('aria-label', `Map of ${data.count} pictures of ${data.groups.map((group) => group.name).join(', ')}. ` +
+      `${data.layers[k].title}: ${data.layers[k].note}`)
     title.replaceChildren()
     element('strong', '', title, `k = ${k} · ${data.layers[k].title}`)
     element('span', '', title, data.layers[k].note)
@@ -95,7 +98,7 @@ function make(root, component) {
       uirevision: data.revision, height: narrow() ? 360 + 14 * data.groups.length : 540,
       margin: { l: 4, r: 4, t: 8, b: 4 }, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
       modebar: { bgcolor: 'rgba(0,0,0,0)', color: text, activecolor: text },
-      font: { color: text, family: style('--st-font', 'sans-serif'), size: 13 }, hovermode: 'closest', dragmode: 'pan',
+      font: { color: text, family: style('--st-font', 'sans-serif'), size: 14 }, hovermode: 'closest', dragmode: 'pan',
       showlegend: true, legend: { ...legend, itemsizing: 'constant', bgcolor: 'rgba(0,0,0,0)' },
       ...(data.dimensions === 3 ? deep : flat),
     }
@@ -183,6 +186,15 @@ function make(root, component) {
     card.style.top = `${Math.max(0, y + 150 > root.clientHeight ? y - 144 : y + 14)}px`
   }
 
+  // A turned phone, a resized window: plotly follows the width by itself, but the legend moves only with the layout.
+  let small = narrow()
+  const watcher = new ResizeObserver(() => {
+    if (!plotly || closed || small === narrow()) return
+    small = narrow()
+    redraw()
+  })
+  watcher.observe(root)
+
   async function begin() {
     const module = await import(new URL(data.plotly, document.baseURI).href)
     if (closed) return
@@ -217,6 +229,7 @@ function make(root, component) {
     },
     close() {
       closed = true
+      watcher.disconnect()
       clearTimeout(later)
       if (plotly) plotly.purge(node)
     },

@@ -188,7 +188,7 @@ def picture(
         large,
         caption=caption or None,
         width=side or "stretch",
-        alt=alt or None,
+        alt=alt or caption or "A picture",
         output_format="PNG",
     )
 

@@ -68,7 +68,13 @@ def compare(estimates: Mapping[str, Estimate], *, key: str, unit: str, title: st
         figure.update_xaxes(range=[-4, 108], ticksuffix=" %")
     else:
         figure.add_vline(x=0, line=dict(color=palette.NEUTRAL, width=1, dash="dot"))
-    st.plotly_chart(figure, key=key, config=palette.CHART_CONFIG)
+    said = "; ".join(f"{NAMES[name]} {100 * estimates[name].mean:.1f} {unit}" for name in names)
+    st.plotly_chart(
+        figure,
+        key=key,
+        config=palette.CHART_CONFIG,
+        alt=f"{title}: {said}",
+    )
 
 
 def classes(table: pd.DataFrame, known: Sequence[ClassInfo], *, key: str) -> None:
@@ -95,4 +101,9 @@ def classes(table: pd.DataFrame, known: Sequence[ClassInfo], *, key: str) -> Non
     figure.update_yaxes(autorange="reversed", fixedrange=True)
     figure.update_xaxes(title="heat inside the box, more than chance (points)", fixedrange=True)
     figure.add_vline(x=0, line=dict(color=palette.NEUTRAL, width=1, dash="dot"))
-    st.plotly_chart(figure, key=key, config=palette.CHART_CONFIG)
+    st.plotly_chart(
+        figure,
+        key=key,
+        config=palette.CHART_CONFIG,
+        alt=f"Heat inside the box of {len(names)} classes, lowest first: {names[0]} to {names[-1]}; all figures in the table",
+    )

@@ -30,6 +30,8 @@ HEAT = (
     "Inferno"  # heat maps: perceptually uniform, never jet; a name that plotly and matplotlib know
 )
 
+TYPE = 14  # pixels of every letter in a chart: read from the last row, and on a phone
+
 # No bar of buttons: where nothing hovers it would cover the legend for good. Dragging zooms, a double click shows it all.
 CHART_CONFIG = {"displaylogo": False, "displayModeBar": False}
 
@@ -45,7 +47,11 @@ def layout(figure: go.Figure, height: int = 320, **changes: Any) -> go.Figure:
         legend=dict(orientation="h", yanchor="bottom", y=1.02, x=0, title_text=""),
         hovermode="closest",
         separators=". ",
+        font_size=TYPE,
+        legend_font_size=TYPE,
+        hoverlabel_font_size=TYPE,
     )
-    figure.update_xaxes(automargin=True, zeroline=False)
-    figure.update_yaxes(automargin=True, zeroline=False)
+    axis = dict(automargin=True, zeroline=False, tickfont_size=TYPE, title_font_size=TYPE)
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis)
     return figure.update_layout(**changes)

@@ -39,4 +39,10 @@ def bars(
         range=[0, 118], tickvals=ticks, ticktext=[f"{tick} %" for tick in ticks], fixedrange=True
     )
     figure.update_yaxes(autorange="reversed", fixedrange=True)
-    st.plotly_chart(figure, key=key, config=palette.CHART_CONFIG)
+    st.plotly_chart(
+        figure,
+        key=key,
+        config=palette.CHART_CONFIG,
+        alt="How sure it is (confidence): "
+        + "; ".join(f"{classes[label].name} {percent(probability)}" for label, probability in top),
+    )

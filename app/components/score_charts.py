@@ -38,10 +38,10 @@ def class_bars(table: pd.DataFrame, names: Sequence[str], *, key: str) -> int | 
     figure.add_bar(
         x=100 * table["accuracy"], name="right (top-1)", marker_color=palette.VALIDATION, width=0.5,
         text=[percent(share) for share in table["accuracy"]], textposition="outside", cliponaxis=False,
-        textfont_size=11, constraintext="none",
+        textfont_size=13, constraintext="none",
         **look,
     )  # fmt: skip
-    palette.layout(figure, 100 + 22 * len(shown), barmode="overlay", clickmode="event+select")
+    palette.layout(figure, 100 + 26 * len(shown), barmode="overlay", clickmode="event+select")
     figure.update_layout(margin_t=70, legend=dict(yref="container", y=1, yanchor="top"))
     figure.update_xaxes(
         side="top",
@@ -59,6 +59,11 @@ def class_bars(table: pd.DataFrame, names: Sequence[str], *, key: str) -> int | 
             on_select="rerun",
             selection_mode="points",
             config=palette.CHART_CONFIG,
+            alt=f"Right answers of {len(shown)} classes: "
+            + "; ".join(
+                f"{name} {percent(share)}"
+                for name, share in zip(shown, table["accuracy"], strict=True)
+            ),
         )
     points = event.selection.points
     return int(table["label"].iloc[points[0]["point_index"]]) if points else None
@@ -103,4 +108,10 @@ def calibration_curve(curve: pd.DataFrame) -> None:
     figure.update_yaxes(fixedrange=True)
     figure.update_yaxes(range=[0, 103], ticksuffix=" %", title="right", row=1, col=1)
     figure.update_yaxes(title="pictures", row=2, col=1)
-    st.plotly_chart(figure, key="calibration", config=palette.CHART_CONFIG)
+    st.plotly_chart(
+        figure,
+        key="calibration",
+        config=palette.CHART_CONFIG,
+        alt="How often it is right, by how sure it says it is: "
+        + "; ".join(word.replace("<br>", ", ") for word in words),
+    )

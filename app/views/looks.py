@@ -197,6 +197,7 @@ def show_classes(run: Run, table: pd.DataFrame) -> None:
             reason=100 * ranked["wrong_reason"],
         ),
         hide_index=True,
+        alt="Where it looks, class by class",
         column_config=dict(
             name="Class",
             images="Pictures",

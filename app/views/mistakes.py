@@ -218,7 +218,7 @@ def read_image(answers: pd.DataFrame, notes) -> int | None:
 
 def show_table(run: Run, chosen: pd.DataFrame) -> None:
     names = [item.name for item in run.classes]
-    st.dataframe(named(chosen, names), hide_index=True)
+    st.dataframe(named(chosen, names), hide_index=True, alt="Answers")
 
 
 def download(run: Run, chosen: pd.DataFrame, kind: str) -> None:

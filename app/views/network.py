@@ -133,6 +133,7 @@ def show_table(blocks: list[BlockSummary]) -> None:
         layer_table(blocks, every_layer),
         hide_index=True,
         height=640 if every_layer else "content",
+        alt="The blocks of the network",
         column_config={
             "Block": st.column_config.TextColumn(pinned=True),
             "Layer": st.column_config.TextColumn(width="medium"),

@@ -102,7 +102,15 @@ def draw_curves(lessons: Mapping[int, Sequence[Lesson]], lesson: Lesson) -> None
             )
         ]
     )
-    st.plotly_chart(figure, key="learning", config=palette.CHART_CONFIG)
+    st.plotly_chart(
+        figure,
+        key="learning",
+        config=palette.CHART_CONFIG,
+        alt="Right answers after the last step: "
+        + "; ".join(
+            f"{pictures(shots)} a class {percent(curve[-1])}" for shots, curve in curves.items()
+        ),
+    )
     st.caption(
         f"Lines: the mean of {DRAWS} draws of pictures to learn from; bands: from the worst draw to the best. "
         "Dashed: guessing."

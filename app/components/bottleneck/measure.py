@@ -169,7 +169,12 @@ def draw_ladder(
     figure.update_xaxes(title="layer k (0: raw pixels)", dtick=1, range=[-0.4, len(layers) - 0.6])
     figure.update_yaxes(tickformat=".0%", range=[0, 1.02])
     figure.update_yaxes(title="right answers", col=1)
-    st.plotly_chart(figure, key=key, config=palette.CHART_CONFIG)
+    st.plotly_chart(
+        figure,
+        key=key,
+        config=palette.CHART_CONFIG,
+        alt=f"Right answers of a probe on each layer of {' and '.join(ladders)}; the figures are below",
+    )
 
 
 def add_line(
@@ -213,7 +218,7 @@ def explain_ladder(ladder: pd.DataFrame) -> None:
     )
     with st.expander("The figures", icon=":material/table:"):
         table = ladder.drop(columns=["spread"]).rename(columns={"n_classes": "number of classes"})
-        st.dataframe(table, hide_index=True)
+        st.dataframe(table, hide_index=True, alt="Right answers of every probe")
 
 
 def show_dimensions(study: Study) -> None:
@@ -246,7 +251,15 @@ def show_dimensions(study: Study) -> None:
         type="log", title="dimensions", fixedrange=True, tickvals=[1, 10, 100, 1000, 10_000],
         ticktext=["1", "10", "100", "1,000", "10,000"], range=[0, 4.6],
     )  # fmt: skip
-    st.plotly_chart(figure, key="dimensions", config=palette.CHART_CONFIG)
+    st.plotly_chart(
+        figure,
+        key="dimensions",
+        config=palette.CHART_CONFIG,
+        alt="Effective dimensions of each layer: "
+        + "; ".join(
+            f"{k}: {value:.3g}" for k, value in zip(table["layer"], table["effective"], strict=True)
+        ),
+    )
     with st.expander("How it is counted", icon=":material/function:"):
         st.markdown(
             "From the eigenvalues $\\lambda_i$ of the covariance of the features over the validation pictures:"

@@ -106,4 +106,10 @@ def draw(study: Study, name: str, shares: list[float], guess: int) -> None:
     figure.update_yaxes(
         title="same class, %", range=[0, 112], tickvals=[0, 25, 50, 75, 100], fixedrange=True
     )
-    st.plotly_chart(figure, key="quiz", config=palette.CHART_CONFIG)
+    st.plotly_chart(
+        figure,
+        key="quiz",
+        config=palette.CHART_CONFIG,
+        alt="Neighbours of the same class, by layer: "
+        + "; ".join(f"{k}: {percent(share)}" for k, share in enumerate(shares)),
+    )

@@ -136,7 +136,12 @@ def show_curves(found: SanityCheck) -> None:
         range=[-1.05, 1.1], title="agreement with the map as trained", fixedrange=True
     )
     figure.update_xaxes(fixedrange=True)
-    st.plotly_chart(figure, key="sanity-curves", config=palette.CHART_CONFIG)
+    st.plotly_chart(
+        figure,
+        key="sanity-curves",
+        config=palette.CHART_CONFIG,
+        alt=f"Agreement with the map as trained, after {len(titles)} steps of forgetting",
+    )
 
 
 def show_words(found: SanityCheck) -> None:
