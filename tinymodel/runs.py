@@ -209,33 +209,7 @@ class Run:
 
     def progress(self) -> Progress:
         """Read from the tables, so it is the same for every process that asks."""
-        info, steps, epochs = self.info(), self.steps(), self.epochs()
-        total, per_epoch = info["config"]["epochs"], max(1, info["steps_per_epoch"])
-        done = len(epochs)
-        last = int(steps["step"].iloc[-1]) if len(steps) else 0
-        fraction = min(1.0, max(0.0, last / per_epoch - done)) if done < total else 1.0
-        status = self.status
-        rate = float(steps["images_per_second"].tail(20).median()) if len(steps) else None
-        left = None
-        if status in ACTIVE and rate:
-            if done:
-                epoch_seconds = float(epochs["seconds"].tail(3).median())
-            else:  # before the first validation: about three times as fast as training
-                images = info["train_images"] + info["val_images"] / 3
-                epoch_seconds = images / rate
-            left = max(0.0, epoch_seconds * (total - done - fraction))
-        return Progress(
-            status=status,
-            message=info.get("message", ""),
-            epoch=min(total, done + 1),
-            epochs=total,
-            epoch_fraction=fraction,
-            run_fraction=min(1.0, (done + fraction) / total),
-            images_per_second=rate,
-            seconds_left=left,
-            val_accuracy=float(epochs["val_accuracy"].iloc[-1]) if done else None,
-            best_accuracy=float(epochs["val_accuracy"].max()) if done else None,
-        )
+        return progress_of(self.info(), self.status, self.steps(), self.epochs())
 
     def request(self, action: str) -> None:
         """Ask whoever writes this run for 'pause' or 'stop', or with 'resume' take a pause back.
@@ -325,6 +299,37 @@ class Run:
     def _refuse_while_locked(self) -> None:
         if self.is_locked():
             raise UserError(self._busy)
+
+
+def progress_of(
+    info: dict[str, Any], status: str, steps: pd.DataFrame, epochs: pd.DataFrame
+) -> Progress:
+    """How far a run is that has this `run.json` and these tables."""
+    total, per_epoch = info["config"]["epochs"], max(1, info["steps_per_epoch"])
+    done = len(epochs)
+    last = int(steps["step"].iloc[-1]) if len(steps) else 0
+    fraction = min(1.0, max(0.0, last / per_epoch - done)) if done < total else 1.0
+    rate = float(steps["images_per_second"].tail(20).median()) if len(steps) else None
+    left = None
+    if status in ACTIVE and rate:
+        if done:
+            epoch_seconds = float(epochs["seconds"].tail(3).median())
+        else:  # before the first validation: about three times as fast as training
+            images = info["train_images"] + info["val_images"] / 3
+            epoch_seconds = images / rate
+        left = max(0.0, epoch_seconds * (total - done - fraction))
+    return Progress(
+        status=status,
+        message=info.get("message", ""),
+        epoch=min(total, done + 1),
+        epochs=total,
+        epoch_fraction=fraction,
+        run_fraction=min(1.0, (done + fraction) / total),
+        images_per_second=rate,
+        seconds_left=left,
+        val_accuracy=float(epochs["val_accuracy"].iloc[-1]) if done else None,
+        best_accuracy=float(epochs["val_accuracy"].max()) if done else None,
+    )
 
 
 def list_runs() -> list[Run]:

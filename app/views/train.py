@@ -4,9 +4,11 @@ import streamlit as st
 from components import (
     comparison,
     estimate,
+    insight,
     live,
     presenter,
     range_test,
+    replaying,
     report_button,
     role,
     stream,
@@ -69,6 +71,7 @@ def choose_run(bar: DeltaGenerator) -> str:
 
 def keep_choice() -> None:
     st.session_state.pop(BEGUN, None)
+    st.query_params.pop(replaying.ADDRESS, None)
     st.query_params["run"] = st.session_state["train-run"]
 
 
@@ -155,23 +158,33 @@ def go_to(begin) -> None:
 
 def watch(run: Run, bar: DeltaGenerator) -> None:
     status = run.status
+    replay = replaying.chosen(run) if status not in ACTIVE else None
     with bar, user_errors():
         controls(run, status)
-    if status == "failed":
+        if status not in ACTIVE:
+            replaying.controls(run, replay)
+    if replay:
+        st.caption(
+            "A replay: nothing is trained. Everybody who opens the address of this page sees the same moment."
+        )
+    elif status == "failed":
         show_error(run.message or "This run failed; its log has the details.")
     elif status == "interrupted":
         st.warning(
             "The program that trained this run ended in the middle. Resume goes on from the last checkpoint.",
             icon=":material/power_off:",
         )
-    live.progress(run)
-    live.curves(run)
+    moment = live.progress(run, replay)
+    if replay:
+        replaying.move(run, replay, moment)
+    live.curves(run, replay)
     st.caption(
         "Thin line: the running average of the last steps. Dots: whole epochs. "
         "Drag over a curve to look closer, double-click to see all of it again."
     )
+    insight.strip(run, replay.key if replay else None)
     st.subheader("Epoch by epoch", anchor=False)
-    live.epoch_table(run)
+    live.epoch_table(run, replay)
     if run.has_weights:
         with st.container(horizontal=True):
             query = dict(run=run.name)

@@ -7,7 +7,7 @@ the tabs share (`worker.js`), and `tab.js` is each tab's end of it.
 
 from pathlib import Path
 
-from components.stream.broadcast import Hub, current_run, describe, hub
+from components.stream.broadcast import Hub, current_run, describe, describe_replay, hub
 from components.stream.feeds import Feed
 from components.stream.serving import (
     EVENTS_URL,
@@ -28,6 +28,7 @@ __all__ = [
     "closing_on_signals",
     "current_run",
     "describe",
+    "describe_replay",
     "hub",
     "routes",
 ]

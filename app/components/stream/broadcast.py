@@ -9,9 +9,10 @@ from typing import Any
 
 import anyio.to_thread
 
-from components.stream.feeds import Drawn, Feed, event
+from components.stream.feeds import Drawn, Feed, ReplayFeed, event
 from tinymodel.errors import UserError
-from tinymodel.runs import ACTIVE, Run, list_runs
+from tinymodel.replay import Replay, recording
+from tinymodel.runs import ACTIVE, Progress, Run, list_runs
 from tinymodel.training.supervisor import about
 
 log = logging.getLogger(__name__)
@@ -44,10 +45,39 @@ def describe(run: Run) -> dict[str, Any]:
     progress = run.progress()
     files = [file for file in ("best.pt", "predictions.parquet") if (run.folder / file).is_file()]
     return dict(
-        run=run.name,
+        _figures(run.name, progress),
         state=":".join([run.name, progress.status, *files]),
-        status=progress.status,
         requested=run.requested() if progress.status in ACTIVE else "",
+    )
+
+
+def describe_replay(replay: Replay) -> dict[str, Any]:
+    """The same of a run that is played back, as it stood at the moment that is seen now.
+
+    Raises:
+        UserError: The run is gone, or its tables are damaged.
+    """
+    tables, now = recording(Run.open(replay.run)), time.time()
+    moment = min(replay.moment(now), tables.duration)
+    ended = moment >= tables.duration
+    return dict(
+        _figures(replay.run, tables.progress(replay, now)),
+        state=f"{replay.key}:{'ended' if ended else ''}",
+        requested="",
+        replay=dict(
+            speed=replay.speed,
+            playing=replay.playing and not ended,
+            ended=ended,
+            moment=moment,
+            duration=tables.duration,
+        ),
+    )
+
+
+def _figures(name: str, progress: Progress) -> dict[str, Any]:
+    return dict(
+        run=name,
+        status=progress.status,
         epoch=progress.epoch,
         epochs=progress.epochs,
         epoch_fraction=progress.epoch_fraction,
@@ -77,6 +107,7 @@ class Hub:
         self.gone: set[str] = set()  # of the watched runs: deleted or renamed
         self.teacher: dict[str, Any] | None = None
         self._searched = 0.0
+        self._found: dict[str, dict] = {}  # statuses of runs, without those of replays
         self._hurry = asyncio.Event()
         self._looked = asyncio.Event()
         self._loop: asyncio.Task | None = None
@@ -128,7 +159,8 @@ class Hub:
         for name in watched:
             try:
                 if name not in self.feeds:
-                    self.feeds[name] = Feed(name)
+                    replay = Replay.of_key(name)
+                    self.feeds[name] = ReplayFeed(replay) if replay else Feed(name)
                 self.feeds[name].read()
             except (UserError, KeyError, OSError):  # deleted while it was watched
                 self.feeds.pop(name, None)
@@ -136,16 +168,29 @@ class Hub:
             del self.feeds[name]
         if time.monotonic() - self._searched > SEARCH:
             self._searched = time.monotonic()
-            run = current_run()
-            self.current = run.name if run else None
-            shown = {run.name: run} if run else {}
-            self.gone = {name for name in watched if not _is_there(name)}
-            shown |= {n: feed.run for n, feed in self.feeds.items() if n not in self.gone}
-            statuses = {}
-            for name, run in shown.items():
+            self._search(watched)
+        replays = {}
+        for name, feed in self.feeds.items():
+            if isinstance(feed, ReplayFeed) and name not in self.gone:
                 with contextlib.suppress(UserError, KeyError, OSError):
-                    statuses[name] = describe(run)
-            self.statuses = statuses
+                    replays[name] = describe_replay(feed.replay)
+        self.statuses = self._found | replays
+
+    def _search(self, watched: list[str]) -> None:
+        """Which run is the current one, which are gone, and how the others stand."""
+        run = current_run()
+        self.current = run.name if run else None
+        shown = {run.name: run} if run else {}
+        self.gone = {name for name in watched if not _is_there(name)}
+        shown |= {
+            name: feed.run
+            for name, feed in self.feeds.items()
+            if isinstance(feed, Feed) and name not in self.gone
+        }
+        self._found = {}
+        for name, run in shown.items():
+            with contextlib.suppress(UserError, KeyError, OSError):
+                self._found[name] = describe(run)
 
     async def events(self, names: list[str], after: dict[str, str]) -> AsyncIterator[str]:
         """Server-sent events: `rows` of the named runs after their positions, `status` when it changes, else a `beat`."""
@@ -188,7 +233,7 @@ class Hub:
 
 def _is_there(name: str) -> bool:
     try:
-        Run.open(name)
+        Run.open(name.partition("@")[0])
     except UserError:
         return False
     return True

@@ -3,9 +3,12 @@
 import json
 import math
 import threading
+import time
 import uuid
+from functools import lru_cache
 from typing import Any
 
+from tinymodel.replay import Recording, Replay, recording
 from tinymodel.runs import Run
 from tinymodel.tables import TableTail
 
@@ -104,6 +107,27 @@ class Feed(Drawn):
             self.steps.extend(map(self.averaging.row, news[0][1]))
             self.epochs.extend(news[1][1])
             self._show(len(self.steps), len(self.epochs))
+
+
+class ReplayFeed(Drawn):
+    """The same of a run that is played back: as many rows as there were at the moment that is seen now."""
+
+    def __init__(self, replay: Replay):
+        self.replay = replay
+        self.recording = recording(Run.open(replay.run))
+        super().__init__(replay.key)
+        self.steps, self.epochs = _drawn(self.recording)
+
+    def read(self) -> None:
+        with self._lock:
+            self._show(*self.recording.rows(self.replay.moment(time.time())))
+
+
+@lru_cache(maxsize=8)
+def _drawn(tables: Recording) -> tuple[list[list[float]], list[list[float]]]:
+    averaging = Averaging(tables.info)
+    steps = [averaging.row(row) for row in tables.steps.to_numpy().tolist()]
+    return steps, tables.epochs.to_numpy().tolist()
 
 
 class Averaging:

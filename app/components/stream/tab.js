@@ -6,7 +6,7 @@
 //   hub.teacher    what the presenter shows, as Python put it into `stream.hub.teacher`, or null
 //   hub.lost       whether the server has been out of reach for some seconds; it comes back by itself
 //   hub.onStatus(listener)        is called after any of these changed; returns what ends it
-//   hub.rows(name)                {steps: [columns], epochs: [rows]} of a watched run as far as they are known
+//   hub.rows(name)                {steps: [columns], epochs: [rows], known} of a watched run; known: whether any came
 //   hub.onRows(name, listener)    watches a run; listener(message) after new rows, listener(null) after a reset
 
 function openTab() {
@@ -15,7 +15,7 @@ function openTab() {
   const hub = { current: undefined, statuses: {}, gone: [], teacher: null, lost: false, shared: null, version: VERSION }
   let say = null, url = '', script = '', timer = null, away = false
 
-  const empty = () => ({ steps: [[], [], [], []], epochs: [] })
+  const empty = () => ({ steps: [[], [], [], []], epochs: [], known: false })
   const get = (name) => {
     if (!runs.has(name)) runs.set(name, { ...empty(), listeners: new Set() })
     return runs.get(name)
@@ -39,6 +39,7 @@ function openTab() {
     if (reset) Object.assign(run, empty())
     for (const row of steps) row.forEach((value, column) => run.steps[column].push(value))
     run.epochs.push(...epochs)
+    run.known = true
     for (const listener of [...run.listeners]) listener(reset ? null : { steps, epochs })
   }
 
