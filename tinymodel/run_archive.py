@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from tinymodel.data.disk import disk_full, format_bytes
+from tinymodel.data.file_tree import open_zip
 from tinymodel.errors import UserError
 from tinymodel.paths import check_name, runs_folder
 from tinymodel.run_checks import WEIGHTS, BadRun, check_files, check_info, read_info, write_info
@@ -31,6 +32,7 @@ LIMITS = {
     ".txt": 50 * MB,
 }
 MOST_ENTRIES = 10_000
+MOST_DIRECTORY = 5 * MB  # bytes of the table of contents
 MOST_SQUEEZED = 100  # times; tables reach 5, weights 1.1
 KNOWN = re.compile(
     r"[a-z][a-z0-9_-]{0,60}\.(csv|json|jsonl|parquet|txt)"
@@ -144,7 +146,7 @@ def import_run(source: Path | BinaryIO, title: str = "", report: Report | None =
 
 def _open(source: Path | BinaryIO) -> zipfile.ZipFile:
     try:
-        return zipfile.ZipFile(source)
+        return open_zip(source, MOST_DIRECTORY)
     except (NotImplementedError, ValueError) as error:  # what its table of contents can be full of
         raise zipfile.BadZipFile(str(error)) from error
 

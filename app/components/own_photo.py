@@ -5,12 +5,11 @@ It lives in the memory of this browser session: not in the address, not on the d
 
 import streamlit as st
 
-from components import crop, gallery
+from components import crop, gallery, uploads
 from components.messages import show_error
 from tinymodel.errors import UserError
 from tinymodel.explain.photo import Crop, Photo, open_photo
 
-MEGABYTES = 20
 _STORE = "own-photo"  # in the session: (Photo, number of the upload)
 _UPLOADER = "own-photo-file"
 
@@ -22,7 +21,7 @@ def choose_photo() -> tuple[Photo, Crop] | None:
         file = st.file_uploader(
             "A picture from your device",
             key=f"{_UPLOADER}-{count}",
-            max_upload_size=MEGABYTES,
+            max_upload_size=uploads.PHOTO,
             on_change=_read,
             help="Only you see it, and it is not stored: it is gone when you close this tab.",
         )
@@ -49,7 +48,9 @@ def _read() -> None:
     if file is None:
         return
     try:
-        st.session_state[_STORE] = open_photo(file.getvalue(), file.name)
+        content = uploads.content(file, uploads.PHOTO)
+        st.session_state[_STORE] = open_photo(content, uploads.title(file))
+        uploads.release(file)
     except UserError as error:
         st.session_state["own-photo-problem"] = str(error)
 

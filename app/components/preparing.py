@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from components import gallery, presenter, role
+from components import gallery, presenter, role, uploads
 from components.messages import show_job, user_errors
 from components.pickers import forget
 from tinymodel import jobs
@@ -86,14 +86,21 @@ def start_button(label: str, key: str, ready: bool = True, **options: str) -> bo
     )
 
 
-def begin(label: str, name: str, needed: int, work: Callable[[Callable], PreparedDataset]) -> None:
-    """Check what can be checked at once, then start the job."""
+def begin(
+    label: str,
+    name: str,
+    needed: int,
+    work: Callable[[Callable], PreparedDataset],
+    begun: Callable[[], None] = lambda: None,
+) -> None:
+    """Check what can be checked at once, then start the job and call `begun`."""
     with user_errors():
         check_new_name(name)
         check_space(needed, label)
         jobs.forget(JOB)
         jobs.submit(JOB, lambda report: work(report).name, label=label)
         st.session_state[ASKED] = True
+        begun()
         st.rerun()
 
 
@@ -180,7 +187,13 @@ def offer_own() -> None:
     place = st.text_input(
         "The folder that holds them, on the computer that runs this program", key="own-folder"
     ).strip(' "')
-    upload = st.file_uploader("Or a zip of these folders, from your computer", "zip", key="own-zip")
+    upload = st.file_uploader(
+        "Or a zip of these folders, from your computer",
+        "zip",
+        max_upload_size=uploads.ZIP,
+        key=uploads.key("own-zip"),
+        help="Larger ones: give their place on the computer that runs this program instead.",
+    )
     kept = st.slider(
         "Kept for validation (percent)",
         5,
@@ -191,7 +204,7 @@ def offer_own() -> None:
         help="Chosen by chance within each class. The network never learns from them: they show what it does with "
         "pictures it has not seen.",
     )
-    title = upload.name if upload else Path(place).name
+    title = uploads.title(upload) if upload else Path(place).name
     name = name_field(_as_name(title), "own-name")
     needed = None
     with user_errors():
@@ -215,7 +228,13 @@ def offer_own() -> None:
             def work(report):
                 return prepare_folder(Path(place), name, progress=report, **options)
 
-        begin("Preparing your pictures", name, needed, work)
+        begin(
+            "Preparing your pictures",
+            name,
+            needed,
+            work,
+            lambda: upload and uploads.done_with(upload, "own-zip"),
+        )
 
 
 def name_field(suggestion: str, key: str) -> str:

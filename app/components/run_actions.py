@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from components import presenter, report_button, role, runs_table
+from components import presenter, report_button, role, runs_table, uploads
 from components.messages import plain, show_error, show_job, user_errors
 from tinymodel import jobs
 from tinymodel.data.disk import format_bytes
@@ -19,7 +19,6 @@ from tinymodel.training.supervisor import supervisor
 JOB = "import a run"  # one at a time: whoever comes second sees the first
 ASKED = "asked-for-an-import"  # in the session of whoever began it, who is then shown the run
 SAID = "said-after-an-import"  # in the session: names of files that stayed out
-LARGEST = 1000  # MB of a zip to upload; a full-width run has about 300
 RESUMABLE = ("stopped", "interrupted", "failed")
 FILES = (
     ("epochs.csv", "Epochs (CSV)", "table_rows"),
@@ -163,7 +162,9 @@ def ask_for_import() -> None:
         "A run that was exported as a zip, here or on another computer: its curves, its network and what it got wrong "
         "are all in it."
     )
-    upload = st.file_uploader("The zip of the run", "zip", max_upload_size=LARGEST, key="import")
+    upload = st.file_uploader(
+        "The zip of the run", "zip", max_upload_size=uploads.ZIP, key=uploads.key("import")
+    )
     job = jobs.find(JOB)
     busy = job is not None and job.active
     if presenter.button(
@@ -174,7 +175,9 @@ def ask_for_import() -> None:
         disabled=upload is None or busy,
         help="Another run is being imported right now." if busy else None,
     ):
-        begin_import(lambda report: import_run(upload, upload.name, report), upload.name)
+        name = uploads.title(upload)
+        begin_import(lambda report: import_run(upload, name, report), name)
+        uploads.done_with(upload, "import")
         st.rerun()
 
 

@@ -13,11 +13,14 @@ import queue
 import signal
 import subprocess
 import sys
+import threading
+import warnings
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -25,8 +28,14 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 SIDE = 64  # pixels; as in tinymodel.data.prepared, which is not imported to keep a process small
 MAX_PIXELS = 50_000_000  # of a picture once unpacked: 200 MB at four bytes a pixel
 MAX_JPEG_PIXELS = 200_000_000  # a JPEG is unpacked at up to an eighth of its size
+# What photographs come as, the usual ones first. Pillow reads forty kinds, for one of which (EPS) it starts another program.
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "AVIF", "TIFF", "JPEG2000", "TGA")
 MAX_WORKERS = 8  # a process takes about 30 MB
 NICENESS = 5  # so that pages stay quick while the processes take the rest
+
+Image.MAX_IMAGE_PIXELS = MAX_JPEG_PIXELS  # also of what is packed inside another picture
+warnings.simplefilter("error", Image.DecompressionBombWarning)  # a sentence, not a line in the log
+_turn = threading.Lock()  # of a room full of large photographs only one is unpacked at a time
 
 
 class Unreadable(ValueError):
@@ -60,10 +69,17 @@ def decode_whole(data: bytes, longest: int) -> tuple[np.ndarray, bool]:
         Unreadable: As `decode`.
     """
     with _opened(data) as image:
-        several = getattr(image, "n_frames", 1) > 1
+        several = getattr(image, "is_animated", False)
         image = _upright(image, longest)
         image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
         return np.array(image), several
+
+
+@cache
+def _formats() -> list[str]:
+    """Those of `FORMATS` that this Pillow was built with."""
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
 
 
 @contextlib.contextmanager
@@ -72,13 +88,13 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
     if not data:
         raise Unreadable("is empty")
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with _turn, Image.open(io.BytesIO(data), formats=_formats()) as image:
             yield image
     except Unreadable:
         raise
     except UnidentifiedImageError:
         raise Unreadable("is not an image that can be read") from None
-    except Image.DecompressionBombError:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise Unreadable("has too many megapixels") from None
     except Exception as error:  # whatever Pillow's forty readers raise on broken files
         raise Unreadable(f"is broken ({error or type(error).__name__})") from error
@@ -97,7 +113,7 @@ def _upright(image: Image.Image, side: int) -> Image.Image:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode[0] in "IF":  # 16 or 32 bits, which Pillow would clip to white
-        values = np.asarray(image, dtype=np.float32)
+        values = np.nan_to_num(np.asarray(image, dtype=np.float32))
         peak = next((p for p in (1.0, 255.0) if values.max() <= p), 65535.0)
         image = Image.fromarray((values.clip(0, peak) * (255 / peak)).astype(np.uint8))
     if image.has_transparency_data:
@@ -240,7 +256,6 @@ def serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's affair
     if hasattr(os, "nice"):
         os.nice(NICENESS)
-    Image.MAX_IMAGE_PIXELS = None  # `_fit` knows better
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a C library prints must not get among the answers
     while True:

@@ -1,5 +1,6 @@
 """A zip or a folder, read alike: what files it holds, and their content. Nothing is ever unpacked to disk."""
 
+import contextlib
 import os
 import re
 import zipfile
@@ -11,6 +12,7 @@ from tinymodel.data.decoding import Unreadable
 from tinymodel.errors import UserError
 
 MAX_BYTES = 100_000_000  # of one file; the largest reasonable photograph
+MAX_DIRECTORY = 64_000_000  # bytes of a zip's table of contents: half a million files; that of Tiny ImageNet has 13 MB
 
 
 class FileTree:
@@ -27,10 +29,10 @@ class FileTree:
 
     def __init__(self, source: Path | BinaryIO, title: str = ""):
         self.archive: zipfile.ZipFile | None = None
-        self.root = None if hasattr(source, "read") else Path(source).expanduser()
+        self.root = None if hasattr(source, "read") else Path(source)
         self.title = title or (self.root.name if self.root else "") or str(source)
-        if self.root and not self.root.exists():
-            raise UserError(f"There is no file or folder {str(source)!r}: check the path.")
+        if self.root:
+            self.root = _existing(self.root)
         self.folders: set[str] = set()
         self._entries: dict[str, zipfile.ZipInfo | None] = {}
         if self.root and self.root.is_dir():
@@ -52,7 +54,7 @@ class FileTree:
 
     def _list_zip(self, file: Path | BinaryIO) -> None:
         try:
-            self.archive = zipfile.ZipFile(file)
+            self.archive = open_zip(file)
         except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
             raise UserError(
                 f"{self.title} is not a zip file or only part of one ({error}): download or copy it again."
@@ -118,6 +120,37 @@ class FileTree:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def open_zip(file: Path | BinaryIO, most: int = MAX_DIRECTORY) -> zipfile.ZipFile:
+    """Raises what `zipfile` raises, and BadZipFile for a table of contents that would fill the memory."""
+    with contextlib.ExitStack() as stack:
+        stream = file if hasattr(file, "read") else stack.enter_context(open(file, "rb"))
+        stream.seek(0, os.SEEK_END)
+        stream.seek(-min(stream.tell(), 70_000), os.SEEK_CUR)
+        tail = stream.read()
+    small, large = tail.rfind(b"PK\x05\x06"), tail.rfind(b"PK\x06\x06")
+    sizes = [int.from_bytes(tail[small + 12 : small + 16], "little")] if small >= 0 else []
+    sizes = [size for size in sizes if size != 0xFFFFFFFF]  # said in the larger record
+    if large >= 0:
+        sizes.append(int.from_bytes(tail[large + 40 : large + 48], "little"))
+    if max(sizes, default=0) > most:
+        raise zipfile.BadZipFile(f"its table of contents has {max(sizes) // 10**6:,} MB")
+    return zipfile.ZipFile(file)
+
+
+def _existing(path: Path) -> Path:
+    """The path with its '~' replaced, if there is something. Raises UserError."""
+    try:
+        found = path.expanduser()
+        if found.exists():
+            return found
+        why = "check the path"
+    except RuntimeError:
+        why = "nobody is known whose folder '~' could mean"
+    except (OSError, ValueError) as error:  # too long, a byte that no path has, not permitted
+        why = getattr(error, "strerror", None) or str(error)
+    raise UserError(f"There is no file or folder {str(path)[:200]!r}: {why}.")
 
 
 CLUTTER = {"__MACOSX", "Thumbs.db", "thumbs.db", "desktop.ini", "Desktop.ini"}

@@ -5,13 +5,13 @@ import hashlib
 import numpy as np
 import streamlit as st
 
-from components import gallery
+from components import gallery, uploads
 from components.messages import plain, show_error
 from tinymodel.data.decoding import Unreadable, decode
+from tinymodel.errors import UserError
 
 MOST_CLASSES = 6
 MOST_PHOTOS = 40  # a class
-MEGABYTES = 20
 
 
 def choose() -> dict[str, np.ndarray]:
@@ -46,7 +46,7 @@ def choose() -> dict[str, np.ndarray]:
                 files = st.file_uploader(
                     f"Photographs of class {number}",
                     accept_multiple_files=True,
-                    max_upload_size=MEGABYTES,
+                    max_upload_size=uploads.PHOTO,
                     key=f"own-files-{number}",
                 )
             images = read(files[:MOST_PHOTOS])
@@ -71,14 +71,28 @@ def choose() -> dict[str, np.ndarray]:
 def read(files: list) -> np.ndarray:
     """The photographs as the network sees them; a sentence for each that is none, and for one given twice."""
     images: dict[str, np.ndarray] = {}
+    known = st.session_state.setdefault(
+        "own-decoded", {}
+    )  # each is unpacked once, not in every run
     for file in files:
-        try:
-            image = decode(file.getvalue())
-        except Unreadable as reason:
-            show_error(f"The file {file.name!r} {reason}; it is left out.")
+        if file.file_id not in known:
+            known[file.file_id] = _decoded(file)
+        image = known[file.file_id]
+        if isinstance(image, str):
+            show_error(image)
             continue
         digest = hashlib.sha256(image.tobytes()).hexdigest()
         if digest in images:
-            st.caption(plain(f"{file.name} is there twice; it counts once."))
+            st.caption(plain(f"{uploads.title(file)} is there twice; it counts once."))
         images[digest] = image
     return np.array(list(images.values()), dtype=np.uint8).reshape(-1, 64, 64, 3)
+
+
+def _decoded(file) -> np.ndarray | str:
+    """The photograph as uint8 (64, 64, 3), or the sentence that says why it is none."""
+    try:
+        return decode(uploads.content(file, uploads.PHOTO))
+    except Unreadable as reason:
+        return f"The file {uploads.title(file)!r} {reason}; it is left out."
+    except UserError as error:
+        return str(error)
