@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 from components import architecture, bottlenecks, messages
+from components.pickers import choose
 
 from tinymodel.config import TrainConfig
 from tinymodel.network import CONVOLUTIONS, NORMS
@@ -21,11 +22,10 @@ def choose_design() -> dict[str, Any]:
     runs = [run.name for run in list_runs()]
     source = OWN
     if runs:
-        source = st.selectbox(
+        source = choose(
             "Network",
-            [OWN, *runs],
-            key="run",
-            bind="query-params",
+            {OWN: OWN} | {name: name for name in runs},
+            name="run",
             help="The network of one of your training runs, or one to play with.",
         )
     if source != OWN:
