@@ -15,6 +15,7 @@ from components import (
 )
 from components.config_form import choose_preset, config_form
 from components.messages import missing, plain, show_error, user_errors
+from components.pickers import choose
 from streamlit.delta_generator import DeltaGenerator
 
 from tinymodel.config import TrainConfig
@@ -91,8 +92,8 @@ def prepare_run() -> None:
         )
     form, start = st.columns([2, 1], gap="large")
     with form, user_errors():
-        name = st.selectbox(
-            "Images to learn from (dataset)", datasets, key="dataset", bind="query-params"
+        name = choose(
+            "Images to learn from (dataset)", {name: name for name in datasets}, name="dataset"
         )
         config = config_form(open_dataset(name), choose_preset())
         busy = next((run for run in list_runs() if run.status in ACTIVE), None)
