@@ -7,7 +7,8 @@ from importlib import import_module
 
 import anyio.to_thread
 import streamlit as st
-from components import first_start, insight, pictures, presenter, stream
+from components import first_start, insight, pictures, presenter, stream, uploads
+from starlette.middleware import Middleware
 
 from tinymodel import jobs
 from tinymodel.training.supervisor import supervisor
@@ -42,4 +43,5 @@ app = st.App(
     "frame.py",
     routes=[*stream.routes, *pictures.routes, *insight.routes, *presenter.routes],
     lifespan=lifespan,
+    middleware=[Middleware(uploads.Bounds)],
 )
