@@ -2,7 +2,7 @@
 
 import numpy as np
 import streamlit as st
-from components import gallery, live, presenter, role, stream
+from components import gallery, live, presenter, role, stream, tour
 from components.messages import percent, show_job, user_errors
 
 from tinymodel import jobs
@@ -29,6 +29,7 @@ def main() -> None:
         "Everything happens on this computer: no picture leaves it.",
         width=760,
     )
+    tour.offer()
     current = stream.current_run()
     with st.container(border=True, key="next-step"):
         next_step(current)
