@@ -338,3 +338,65 @@ def test_a_run_that_came_with_the_program_is_not_the_one_to_watch(finished_run, 
     opened = page()
     assert not opened.exception
     assert button(opened, "Start training")
+
+
+# Replay
+
+
+def moment(shown) -> str:
+    """The replay in the address: a list where a test put it there, a text where the page did."""
+    value = shown.query_params["replay"]
+    return value if isinstance(value, str) else value[0]
+
+
+def test_a_run_that_has_ended_can_be_played_again(page, finished_run):
+    shown = page(run=finished_run.name)
+    button(shown, "Play it again").click().run()
+    text = moment(shown)
+    assert text.startswith("1x-since-") and time.time() - float(text.split("-")[2]) < 30
+    assert any("nothing is trained" in item.value for item in shown.caption)
+
+
+def test_a_replay_is_paused_goes_on_and_is_left(page, finished_run):
+    began = time.time() + 1000  # of a training of 3.6 s: nothing of it has been played
+    shown = page(run=finished_run.name, replay=f"20x-since-{began:.3f}")
+    assert "Play it again" not in labels(shown)
+    button(shown, "Pause the replay").click().run()
+    assert moment(shown) == "20x-at-0.000"
+    shown.selectbox(key=f"replay-speed-{finished_run.name}").select(50).run()
+    assert moment(shown) == "50x-at-0.000"
+    button(shown, "Go on").click().run()
+    assert moment(shown).startswith("50x-since-")
+    button(shown, "Leave the replay").click().run()
+    assert "replay" not in shown.query_params
+    assert "Play it again" in labels(shown)
+
+
+def test_at_its_end_a_replay_stands_still_and_offers_to_play_again(page, finished_run):
+    shown = page(run=finished_run.name, replay="10x-since-1000.0")
+    assert {"Play it again", "Leave the replay"} <= set(labels(shown))
+    button(shown, "Play it again").click().run()
+    assert moment(shown).startswith("10x-since-1")
+
+
+def test_an_address_of_no_replay_says_so_and_shows_the_run(page, finished_run):
+    shown = page(run=finished_run.name, replay="<b>now</b>")
+    assert "names no moment of a replay" in shown.error[0].value
+    assert "Play it again" in labels(shown) and "Leave the replay" not in labels(shown)
+
+
+def test_what_trains_is_live_whatever_the_address_says(page, active_run):
+    shown = page(run=active_run.run.name, replay="10x-at-1.0")
+    assert labels(shown) == ["Pause", "Stop"]
+
+
+def test_another_run_is_not_replayed_because_this_one_was(page, finished_run, measured):
+    shown = page(run=finished_run.name, replay="10x-at-1.0")
+    shown.selectbox(key="train-run").select("new").run()
+    assert "replay" not in shown.query_params
+
+
+def test_a_run_without_a_step_offers_no_replay(page, active_run):
+    active_run.update(status="stopped")
+    active_run.close()
+    assert "Play it again" not in labels(page(run=active_run.run.name))
