@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from components import preparing
 from tinymodel import jobs
 from tinymodel.data import prepare_sample
 from tinymodel.paths import data_folder
@@ -25,6 +24,8 @@ def begin(after: threading.Thread) -> None:
     """
     if os.path.lexists(data_folder()):
         return
+    # Not with the launcher: its caches would warn that the server is not there yet.
+    from components import preparing
 
     def draw(report: Callable[[float, str], None]) -> str:
         after.join()
@@ -47,6 +48,8 @@ def _follow(job: jobs.Job) -> None:
 
 def show() -> None:
     """How far it is, beside whatever page is open, which is drawn anew when the pictures are there."""
+    from components import preparing
+
     job = jobs.find(preparing.JOB)
     if job is not None and job.active and job.label == LABEL:
         _follow(job)
