@@ -1,21 +1,22 @@
 """Follow the presenter: the page and the address of one tab go to every browser, and students' pages go there if they like.
 
-What the presenter shows travels with the status of the event stream (`stream.hub.teacher`); a page is run again only
-when that has changed. Only the address travels, never what lives in a session: no photo, no text half typed.
+What the presenter shows travels with the status of the event stream (`stream.hub.teacher`); the browser of who follows
+goes there as with Back and Forward, and a page is run again only when the view has changed. Only the address travels, never what lives in a session: no photo, no text half typed.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from components import presenter, role, stream
+from components.pictures import prefix
 
 FOLLOWED = "followed-view"  # in the session: the number of the view that it was taken to; absent: it goes its own way
 SETTLED = "settled-address"  # in the session: where that page had come to rest
@@ -42,25 +43,25 @@ _showing: Showing | None = None
 
 @contextmanager
 def view(chosen: st.Page, pages: Mapping[str, st.Page]) -> Iterator[None]:
-    """Around the page: takes a student who follows to the presenter's page, and tells the class where the presenter is.
+    """Around the page: tells the class where the presenter is, and a student whether they are still there too.
 
     Args:
         pages: The pages by their path in the address.
     """
     if role.with_a_class() and not role.is_presenter():
-        _follow(chosen, pages)
+        _follow(_address(chosen), set(pages))
     publishes = shows_this_tab()
-    try:
-        yield
-    finally:  # also when the page ends early, after which the session cannot be asked any more
-        if publishes:
-            publish(_address(chosen))
+    if publishes:
+        publish(_address(chosen))
+    yield
+    if publishes:
+        publish(_address(chosen))  # the page may have changed it
     if FOLLOWED in st.session_state:
         st.session_state.setdefault(SETTLED, _address(chosen))
 
 
 def _address(chosen: st.Page) -> Address:
-    return chosen.url_path, parse_qs(get_script_run_ctx().query_string, keep_blank_values=True)
+    return chosen.url_path, {name: st.query_params.get_all(name) for name in st.query_params}
 
 
 # The presenter's side
@@ -120,7 +121,8 @@ def publish(address: Address) -> None:
     own_photo = query.get("source") == ["upload"]
     if own_photo:
         query = {name: values for name, values in query.items() if name != "source"}
-    now = dict(page=page, query=query, own_photo=own_photo)
+    url = page + (f"?{urlencode(query, doseq=True)}" if query else "")
+    now = dict(page=page, query=query, url=url, own_photo=own_photo)
     before = stream.hub.teacher
     if before is None or before != now | dict(number=before["number"]):
         stream.hub.teacher = now | dict(number=next(_numbers))
@@ -136,32 +138,30 @@ def shown() -> dict[str, Any] | None:
     return stream.hub.teacher
 
 
-def _follow(chosen: st.Page, pages: Mapping[str, st.Page]) -> None:
+def _follow(here: Address, pages: Set[str]) -> None:
+    """Notice whether this page is the presenter's, and draw the switch. Getting there is the browser's part: follow.js."""
     session, now = st.session_state, shown()
     if now is None or now["page"] not in pages:
+        now = None
         for name in (FOLLOWED, SETTLED, LEFT):
             session.pop(name, None)
     elif FOLLOWED in session and session[FOLLOWED] != now["number"]:
-        session[FOLLOWED] = now["number"]
-        session.pop(SETTLED, None)
-        if _address(chosen) != (now["page"], now["query"]):
-            st.switch_page(pages[now["page"]], query_params=now["query"])
-    elif FOLLOWED in session and _has_moved(_address(chosen), now):
+        if here == (now["page"], now["query"]):
+            session[FOLLOWED] = now["number"]
+            session.pop(SETTLED, None)
+    elif FOLLOWED in session and (
+        here[0] != now["page"] or here != session.get(SETTLED, here)
+    ):  # another page, or another choice on this one
         session.pop(FOLLOWED)
         session[LEFT] = True
     with st.sidebar:
         _LISTENER(
-            data=dict(number=now["number"] if now else 0, follows=FOLLOWED in session),
+            data=dict(shown=now is not None, followed=session.get(FOLLOWED), prefix=prefix() + "/"),
             key="follow",
             on_changed_change=lambda: None,
         )
     if now is not None:
         _bar(now)
-
-
-def _has_moved(here: Address, now: dict[str, Any]) -> bool:
-    """Whether the student has gone to another page, or changed something in the address of this one."""
-    return here[0] != now["page"] or here != st.session_state.get(SETTLED, here)
 
 
 def _bar(now: dict[str, Any]) -> None:
