@@ -169,7 +169,7 @@ def _bar(now: dict[str, Any]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="follow-bar"):
         if LEFT in st.session_state:
             st.markdown(f"{presenter.ICON} You have left the presenter's view.", width="content")
-            st.button("Go back", key="go-back", type="tertiary", on_click=_begin)
+            st.button("Go back", key="go-back", icon=":material/undo:", on_click=_begin)
             return
         st.session_state[TOGGLE] = follows = FOLLOWED in st.session_state
         st.toggle("Follow the presenter", key=TOGGLE, on_change=_toggle, width="content")

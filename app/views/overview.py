@@ -2,7 +2,7 @@
 
 import numpy as np
 import streamlit as st
-from components import gallery, live, presenter, role, stream, tour
+from components import gallery, live, presenter, role, share, stream, tour
 from components.messages import percent, show_job, user_errors
 
 from tinymodel import jobs
@@ -41,6 +41,7 @@ def main() -> None:
         show_training(current)
     with best.container(border=True, height="stretch"):
         show_best()
+    share.show()
 
 
 # The one next step
