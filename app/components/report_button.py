@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from components import role
 from components.messages import show_job
 from tinymodel import jobs
 from tinymodel.errors import UserError
@@ -34,7 +35,9 @@ def offer(run: Run) -> None:
         icon=":material/description:",
         help="Curves, accuracy, confusions and heat maps of this run on two sides of paper, with lines for your name.",
     ):
-        jobs.submit(key, lambda report: _write(run, report), label="Writing the report")
+        jobs.submit(
+            key, lambda report: _write(run, report), label="Writing the report", owner=role.me()
+        )
         st.rerun()
 
 
