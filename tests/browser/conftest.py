@@ -1,6 +1,7 @@
 """A real server and a real Chromium."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -40,22 +41,27 @@ class Server:
         with socket.socket() as free:
             free.bind(("localhost", 0))
             port = free.getsockname()[1]
+        self.port = port
         self.url = f"http://localhost:{port}"
         self.log = log
+        self.start()
+
+    def start(self) -> None:
+        """Also again, on the same port, after `terminate`."""
         command = [sys.executable, "-m", "streamlit", "run", str(HOME)]
         options = [
-            f"--server.port={port}",
+            f"--server.port={self.port}",
             "--server.headless=true",
             "--server.fileWatcherType=none",
         ]
         # The tests' own one thread (tests/conftest.py) is not for the server, which trains.
         environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
-        with open(log, "wb") as file:
+        with open(self.log, "ab") as file:
             self.process = subprocess.Popen(
                 command + options,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                cwd=log.parent,
+                cwd=self.log.parent,
                 env=environment,
             )
         self._wait_until_healthy()
@@ -70,6 +76,11 @@ class Server:
                 return
             time.sleep(0.1)
         raise RuntimeError(f"The server did not start:\n{self.log.read_text()}")
+
+    def streams(self) -> int:
+        """How many event streams are open, as the server counts them."""
+        with urllib.request.urlopen(f"{self.url}/live/streams", timeout=10) as answer:
+            return json.load(answer)["streams"]
 
     def terminate(self, timeout: float = 30) -> float:
         """Send SIGTERM and return how many seconds the end took."""

@@ -1,5 +1,6 @@
 """The live path: tables on disk to curves in a real browser, without a script run."""
 
+import re
 import time
 
 import pytest
@@ -160,6 +161,104 @@ def test_without_shared_workers_a_hidden_tab_lets_its_connection_go(tab, server,
     }""")
     wait_for_points(tab, points + 34)
     assert tab.evaluate(POINTS) == points + 34  # what it missed, and nothing twice
+
+
+def wait_for_streams(server, number: int) -> None:
+    deadline = time.monotonic() + 40
+    while (now := server.streams()) != number and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert now == number
+
+
+def test_eight_tabs_are_live_with_one_stream(tab, server, training):
+    open_run(tab, server, training.run.name)
+    add_epoch(training, 2)
+    wait_for_points(tab, 2 * 34)
+    late = [tab.context.new_page() for _ in range(7)]
+    for one in late:
+        one.goto(f"{server.url}/train?run={training.run.name}")
+    for one in late:  # each has the whole history, from the worker that they share
+        one.wait_for_function(f"({POINTS})() === {2 * 34}", timeout=60_000)
+        assert one.evaluate("tinymodelLive.shared")
+    add_epoch(training, 3)
+    for one in (tab, *late):
+        one.wait_for_function(f"({POINTS})() === {3 * 34}", timeout=30_000)
+    assert server.streams() == 1
+    for one in late:
+        one.close()
+    add_epoch(training, 4)
+    wait_for_points(tab, 4 * 34)  # the others' end is not this one's
+    tab.goto("about:blank")
+    wait_for_streams(server, 0)  # nobody looks on
+
+
+def test_where_shared_workers_cannot_start_every_tab_has_a_stream_of_its_own(tab, server, training):
+    tab.context.add_init_script(
+        "window.SharedWorker = class { constructor() { throw new DOMException('private') } }"
+    )
+    other = tab.context.new_page()
+    for one in (tab, other):
+        one.goto(f"{server.url}/train?run={training.run.name}")
+        one.wait_for_function(f"({POINTS})() === 34", timeout=60_000)
+        assert one.evaluate("tinymodelLive.shared") is False
+    wait_for_streams(server, 2)
+    add_epoch(training, 2)
+    for one in (tab, other):
+        wait_for_points(one, 68)
+
+
+def test_curves_go_on_by_themselves_after_a_restart_of_the_server(tab, server, training):
+    open_run(tab, server, training.run.name)
+    tab.evaluate("document.querySelector('.js-plotly-plot').dataset.mark = 'mine'")
+    server.terminate()
+    add_epoch(training, 2)
+    lost = tab.get_by_text("The connection to the server is lost: trying again")
+    expect(lost.first).to_be_visible(timeout=30_000)
+    server.start()
+    tab.wait_for_function(f"({POINTS})() === 68", timeout=60_000)
+    expect(lost.first).to_be_hidden(timeout=10_000)
+    add_epoch(training, 3)
+    tab.wait_for_function(f"({POINTS})() === {3 * 34}", timeout=30_000)
+
+
+def test_a_run_that_has_ended_plays_again_without_a_script_run(tab, server, finished_run):
+    """Three epochs of 1.2 s, at their own speed."""
+    open_run(tab, server, finished_run.name)
+    assert tab.evaluate(POINTS) == 3 * 34
+    tab.get_by_role("button", name="Play it again").click()
+    expect(tab.locator(".tm-replay")).to_have_text("Replay, as fast as it was", timeout=20_000)
+    expect(tab.locator(".tm-replay")).to_have_text("Replay, at its end", timeout=30_000)
+    expect(tab.get_by_role("button", name="Play it again")).to_be_visible(timeout=20_000)
+    assert tab.evaluate(POINTS) == 3 * 34
+    settle(tab)
+
+    # By its address, as somebody who follows: it begins in a while, so that nothing else happens while it plays.
+    began = time.time() + 9
+    tab.goto(f"{server.url}/train?run={finished_run.name}&replay=1x-since-{began:.3f}")
+    tab.wait_for_function(f"({POINTS})() === 0", timeout=30_000)
+    settle(tab)
+    frames, seen = tab.frames_received, set()
+    while (points := tab.evaluate(POINTS)) < 2 * 34 and time.time() < began + 30:
+        seen.add(points)
+        tab.wait_for_timeout(50)
+    assert len(seen) > 2
+    assert tab.frames_received == frames  # no script ran
+
+
+def test_a_replay_is_moved_to_a_moment_and_its_charts_stay(tab, server, finished_run):
+    tab.goto(f"{server.url}/train?run={finished_run.name}&replay=1x-at-0.000")
+    tab.wait_for_function(f"({POINTS})() === 0", timeout=60_000)
+    settle(tab)
+    tab.evaluate("window.plot = document.querySelector('.js-plotly-plot')")
+    tab.get_by_role("slider", name="Moment").fill("2.5")
+    tab.wait_for_function(f"({POINTS})() > 68", timeout=30_000)
+    tab.wait_for_url("**replay=1x-at-2.5*")
+    figure = tab.get_by_role("figure", name="Accuracy")
+    expect(figure).to_have_attribute("aria-label", re.compile("After epoch 2 of 3: training"))
+    assert tab.evaluate("document.querySelector('.js-plotly-plot') === window.plot")
+    other = tab.context.new_page()  # whoever opens the address sees the same
+    other.goto(tab.url)
+    other.wait_for_function(f"({POINTS})() === {tab.evaluate(POINTS)}", timeout=60_000)
 
 
 def test_the_end_of_the_server_saves_the_training_and_ends_open_streams(tab, server, small_dataset):
