@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import streamlit as st
-from components import first_start, follow, live, presenter, tour
+from components import first_start, follow, live, page_words, presenter, tour
 
 HERE = Path(__file__).parent
 
@@ -33,6 +33,7 @@ SECTIONS = {
     ],
     "Understand it": [
         ("bottleneck", "Bottleneck", "hub", "What each layer knows; teaching it something new."),
+        ("glossary", "Glossary", "dictionary", "The words used here, in plain words."),
     ],
 }
 
@@ -56,6 +57,11 @@ with st.sidebar:
     follow.switch()
     presenter.corner()
 st.html(HERE / "style.css")
-with follow.view(chosen, {each.url_path: each for pages in sections.values() for each in pages}):
-    tour.bar(chosen.url_path or "overview")
+name = chosen.url_path or "overview"
+body = st.container(key="page")
+with st.container(key="foot"):  # before the page, which may end early
+    page_words.link(name)
+views = {each.url_path: each for pages in sections.values() for each in pages}
+with body, follow.view(chosen, views):
+    tour.bar(name)
     chosen.run()

@@ -260,6 +260,7 @@ def _show_end() -> None:
             ("gradcam", "Try a photo of your own", "add_a_photo", dict(source="upload")),
             ("train", "Train one your way", "model_training", dict(run="new")),
             ("bottleneck", "What each layer knows", "hub", None),
+            ("glossary", "Look up a word", "dictionary", None),
         ):
             st.page_link(
                 f"views/{page}.py", label=label, icon=f":material/{icon}:", query_params=query
