@@ -20,7 +20,7 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
     warming = threading.Thread(target=warm_up, daemon=True)
     warming.start()
     first_start.begin(after=warming)
-    with stream.closing_on_signals():
+    with stream.closing_on_signals(begin_to_end):
         try:
             yield
         finally:
@@ -33,9 +33,13 @@ def warm_up() -> None:
         import_module(name)
 
 
-def end() -> None:
+def begin_to_end() -> None:
     supervisor.stop()  # both at once, then wait for both
     jobs.stop_all()
+
+
+def end() -> None:
+    begin_to_end()
     supervisor.shutdown()
 
 

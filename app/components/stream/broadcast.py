@@ -135,6 +135,11 @@ class Hub:
                 if not self.watched[name]:
                     del self.watched[name]
 
+    def close(self) -> None:
+        """End every stream, also those that wait for the next look."""
+        self.closing = True
+        self._looked.set()
+
     async def looked(self) -> None:
         """Wait for the end of the look under way or the next one."""
         with contextlib.suppress(TimeoutError):
@@ -199,6 +204,8 @@ class Hub:
         with self.watching(names):
             while not self.closing:
                 await self.looked()
+                if self.closing:
+                    break
                 news = []
                 for name in names:
                     if (feed := self.feeds.get(name)) is None:

@@ -1,11 +1,12 @@
 """What the server answers under `/live/`: the events, the script that tabs share, plotly's script, and how many watch."""
 
+import asyncio
 import contextlib
 import gzip
 import hashlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -95,13 +96,23 @@ routes = [
 
 
 @contextlib.contextmanager
-def closing_on_signals() -> Iterator[None]:
-    """Within the block SIGINT and SIGTERM end every stream; else the server would wait for them for ever."""
+def closing_on_signals(begin_to_end: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Within the block SIGINT and SIGTERM end every stream; else the server would wait for them for ever.
+
+    `begin_to_end` is called at the same moment in a thread: what takes a while to end need not wait for the streams.
+    """
+    loop = asyncio.get_running_loop()
     old = {}
+
+    def end() -> None:
+        broadcast.hub.close()
+        loop.run_in_executor(None, begin_to_end)
+
     if threading.current_thread() is threading.main_thread():  # elsewhere signals cannot be set
 
         def close(number: int, frame: Any) -> None:
             broadcast.hub.closing = True
+            loop.call_soon_threadsafe(end)  # takes no lock that the interrupted code may hold
             _bound_the_end(old[number])
             if callable(old[number]):
                 old[number](number, frame)
@@ -112,7 +123,7 @@ def closing_on_signals() -> Iterator[None]:
     try:
         yield
     finally:
-        broadcast.hub.closing = True
+        broadcast.hub.close()
         for number, action in old.items():
             signal.signal(number, action)
 
