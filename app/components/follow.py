@@ -103,8 +103,12 @@ def _take_over() -> None:
     global _showing
     if _showing is None or shows_this_tab() or _showing.token != role.token():
         return
-    if st.runtime.exists() and not st.runtime.get_instance().is_active_session(_showing.session):
+    if not _is_open(_showing.session):
         _showing = Showing(_session(), role.token())
+
+
+def _is_open(session: str) -> bool:
+    return st.runtime.exists() and st.runtime.get_instance().is_active_session(session)
 
 
 def _session() -> str:
