@@ -42,7 +42,7 @@ def curves(
                 x=x.to_numpy(),
                 y=table[f"{column}_{value}"].to_numpy(),
                 mode="lines+markers",
-                name=name,
+                name=_short(name),
                 legendgroup=name,
                 showlegend=column == "val",
                 line=dict(color=colour, dash=dash, width=2.5 if column == "val" else 1.5),
@@ -54,6 +54,11 @@ def curves(
     figure.update_xaxes(title="minutes" if minutes else "epoch", rangemode="tozero")
     figure.update_yaxes(tickformat=".0%" if value == "accuracy" else "", rangemode="tozero")
     return figure
+
+
+def _short(name: str, most: int = 32) -> str:
+    """Of a name that no legend on a phone has room for, its beginning and its end."""
+    return name if len(name) <= most else f"{name[: most // 2]}…{name[-most // 2 + 1 :]}"
 
 
 def show_curves(runs: Sequence[Run]) -> None:

@@ -23,7 +23,7 @@ _CROP = st.components.v2.component(
 .stage img { width: 100%; pointer-events: none; }
 .square { position: absolute; box-sizing: border-box; border: 2px solid #fff; outline: 1px solid #000; cursor: move;
           box-shadow: 0 0 0 4000px rgba(0, 0, 0, 0.55); touch-action: none; }
-.square:focus-visible { border-color: var(--st-primary-color); }
+.square:focus-visible { border-style: dashed; border-width: 4px; }
 .corner { position: absolute; right: -2px; bottom: -2px; width: 26px; height: 26px; cursor: nwse-resize;
           background: linear-gradient(135deg, transparent 50%, #fff 50%); touch-action: none; }
 """,

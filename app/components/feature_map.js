@@ -42,7 +42,7 @@ function make(root, component) {
   const picture = element('img', '', card), label = element('div', '', card)
   card.style.display = 'none'
 
-  node.setAttribute('role', 'img')
+  node.setAttribute('role', 'figure')
   const size = () => data.count * data.dimensions
   const layer = (number) => places.subarray(number * size(), (number + 1) * size())
   const style = (name, fallback) => getComputedStyle(root).getPropertyValue(name).trim() || fallback

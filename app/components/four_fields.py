@@ -15,8 +15,8 @@ _FIELDS = st.components.v2.component(
 .field { text-align: left; font: inherit; color: inherit; cursor: pointer; padding: 0.8rem 1rem; min-width: 0;
          background: var(--st-secondary-background-color); border: 2px solid transparent;
          border-left: 6px solid var(--colour); border-radius: 6px; }
-.field:hover, .field:focus-visible, .field[aria-pressed=true]
-  { border-color: var(--st-primary-color); border-left-color: var(--colour); outline: none; }
+.field:hover, .field[aria-pressed=true] { border-color: var(--st-primary-color); border-left-color: var(--colour); }
+.field:focus-visible { outline: 2px solid var(--st-text-color); outline-offset: 2px; }
 .count { font-size: 1.5rem; font-weight: 600; }
 .share { opacity: 0.75; font-size: 0.9rem; margin-left: 0.4rem; white-space: nowrap; }
 .name { display: block; font-size: 0.9rem; line-height: 1.3; overflow-wrap: anywhere; }

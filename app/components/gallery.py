@@ -25,9 +25,8 @@ _GRID = st.components.v2.component(
 .crisp img { image-rendering: pixelated; }
 .caption { margin-top: 0.35rem; font-size: 0.85rem; line-height: 1.35; overflow-wrap: anywhere; }
 .clickable .cell { cursor: pointer; }
-.clickable .cell:hover img, .cell:focus-visible img, .selected img
-  { outline: 3px solid var(--st-primary-color); outline-offset: -3px; }
-.cell:focus-visible { outline: none; }
+.clickable .cell:hover img, .selected img { outline: 3px solid var(--st-primary-color); outline-offset: -3px; }
+.cell:focus-visible { outline: 2px solid var(--st-text-color); outline-offset: 3px; border-radius: 4px; }
 .figures { display: flex; gap: 6px; align-items: start; }
 .figures > * { flex: 1 1 0; min-width: 0; }
 .figures img { width: 100%; }
@@ -36,7 +35,7 @@ _GRID = st.components.v2.component(
         border: 2px solid #fff; background: rgba(0, 0, 0, 0.25); color: transparent; font: bold 15px/1 sans-serif;
         padding: 0; box-shadow: 0 0 0 1px rgba(0, 0, 0, 0.35); }
 .tick[aria-pressed=true] { background: var(--st-primary-color); color: #fff; }
-.tick:focus-visible { outline: 3px solid var(--st-primary-color); outline-offset: 1px; }
+.tick:focus-visible { outline: 2px solid var(--st-text-color); outline-offset: 2px; }
 .ticked .cell img { opacity: 0.75; }
 """,
     js="""

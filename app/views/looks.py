@@ -159,13 +159,11 @@ def show_summary(table: pd.DataFrame) -> None:
     with left:
         st.subheader("Heat inside the box, more than chance", anchor=False)
         localisation_charts.compare(
-            gains, key="gain", unit="points", title="points; 0 is where a blind map would be"
+            gains, key="gain", unit="points", title="points (0: a blind map)"
         )
     with right:
         st.subheader("Hottest place in the box (pointing game)", anchor=False)
-        localisation_charts.compare(
-            hits, key="pointing", unit="%", title="pictures whose hottest place is in the box"
-        )
+        localisation_charts.compare(hits, key="pointing", unit="%", title="of the pictures")
     blank = int(table["network_inside"].isna().sum())
     st.caption(
         f"Of {len(table):,} pictures; lines: 95 % intervals. Maps for the true class."

@@ -28,8 +28,8 @@ img { display: block; border-radius: 4px; object-fit: fill; }
 .caption { font-size: 0.8rem; line-height: 1.35; margin-top: 0.3rem; overflow-wrap: anywhere; }
 .caption + .caption { margin-top: 0; }
 a { color: inherit; text-decoration: none; display: block; }
-a:hover img, a:focus-visible img { outline: 3px solid var(--st-primary-color); outline-offset: -3px; }
-a:focus-visible { outline: none; }
+a:hover img { outline: 3px solid var(--st-primary-color); outline-offset: -3px; }
+a:focus-visible, .scroll:focus-visible { outline: 2px solid var(--st-text-color); outline-offset: 2px; }
 .legend { display: flex; align-items: center; gap: 0.5rem; font: 0.8rem var(--st-font); color: var(--st-text-color);
           flex-wrap: wrap; }
 .hint { margin-left: auto; opacity: 0.75; }

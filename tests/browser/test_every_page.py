@@ -1,0 +1,270 @@
+"""Every page at three sizes, in light and dark, by keyboard, for a screen reader, from a link; and nothing in the logs.
+
+The pages come from `frame.py`, so one that is added is looked at too.
+"""
+
+import ast
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from conftest import APP, write_scored_run
+from playwright.sync_api import Page
+
+from tinymodel.config import TrainConfig
+from tinymodel.data import prepare_sample
+from tinymodel.evaluation import evaluate_run
+from tinymodel.explain import localisation, timelapse
+from tinymodel.training.loop import Training
+
+from .conftest import Server
+
+SOON = 60_000  # milliseconds at most, on a machine that has other work
+WIDTHS = {"phone": (390, 844), "laptop": (1440, 900), "projector": (1920, 1080)}
+LOOK = (Path(__file__).parent / "looking.js").read_text(encoding="utf-8")
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+SETTLED = """() => {
+    const app = document.querySelector('[data-testid=stApp]')
+    const waits = '[data-stale=true], [data-testid=stSkeleton], [data-testid=stSpinner], [data-testid=stProgress], .tm-skeleton'
+    return app?.dataset.testScriptState === 'notRunning' && document.querySelector('h1') && !document.querySelector(waits)
+}"""
+
+AUDIT = """(rules) => axe.run(document, { resultTypes: ['violations'], runOnly: rules }).then((found) =>
+    found.violations.filter((rule) => ['serious', 'critical'].includes(rule.impact)).flatMap((rule) =>
+        rule.nodes.map((node) => [rule.id,
+            document.querySelector(node.target[0])?.closest('[data-testid]')?.dataset.testid ?? '',
+            `${node.html.slice(0, 160)}: ${node.failureSummary}`])))"""
+
+# What is Streamlit's own or the browser's own, and cannot be helped from outside: (rule, place) → why
+NOT_OURS = {
+    ("list", "stSidebarNavItems"): "st.navigation puts its sections (div) straight into its list,",
+    ("listitem", "stSidebarNavItems"): "and its entries (li) into those",
+}
+NOT_OUR_MESSAGES = {
+    "/_stcore/": "a page of the navigation asks for health and host-config beside itself first",
+    "GL Driver Message": "the software renderer of a browser without a graphics card",
+}
+
+# Further views of a page, as buttons that lead to them: what only a click shows is looked at, too.
+VIEWS = {
+    "gradcam": ("Layers", "Methods", "This or that", "Many pictures"),
+    "confusion": ("Class by class", "How honest it is"),
+    "bottleneck": ("Measure it", "Teach it new classes", "Widen or narrow it"),
+}
+
+
+SECOND = "a-second-run-with-a-name-as-long-as-names-may-well-become"
+# And further addresses: one after another instead of the bare one.
+ADDRESSES = {
+    "train": ("run=new", "run=first"),
+    "runs": (f"runs=first,{SECOND}",),
+    "compare": (f"run=first&other={SECOND}",),
+    **dict.fromkeys(("gradcam", "looks", "timelapse", "confusion", "bottleneck"), ("run=first",)),
+    "mistakes": ("run=first", "run=first&image=240"),
+}
+
+
+def pages() -> list[str]:
+    """The names of all pages, as `frame.py` lists them."""
+    tree = ast.parse((APP / "frame.py").read_text(encoding="utf-8"))
+    (sections,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "SECTIONS"
+    )
+    return [name for section in sections.values() for name, *_ in section]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server on a small sample with two finished runs of it, for all tests of this file."""
+    place = tmp_path_factory.mktemp("room")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("TINYMODEL_DATA", str(place / "data"))
+        environment.setenv("TINYMODEL_RUNS", str(place / "runs"))
+        dataset = prepare_sample("sample", train=10, val=10)
+        config = TrainConfig(
+            dataset="sample", width=4, epochs=2, batch_size=50, precision="fp32", device="cpu"
+        )
+        training = Training.create(config, "first", (timelapse.record,))
+        training.train()
+        evaluate_run(training.run)
+        localisation.localise_run(training.run)
+        write_scored_run(dataset, SECOND, seed=1)
+        server = Server(place / "server.log")
+        yield server
+        server.terminate()
+
+
+@dataclass
+class Visit:
+    """What was found wrong on a page, by kind."""
+
+    layout: list[str] = field(default_factory=list)
+    audit: list[str] = field(default_factory=list)
+    console: list[str] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
+    keyboard: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def browser_tab(chromium):
+    """One tab for all visits."""
+    context = chromium.new_context(viewport=size("laptop"))
+    page = context.new_page()
+    yield page
+    context.close()
+
+
+@pytest.fixture(scope="module", params=pages())
+def visit(request, server, browser_tab) -> Visit:
+    """Open a page once, look at it in three sizes and two themes, click through its views, and go through it with Tab."""
+    seen, tab, name = Visit(), browser_tab, request.param
+
+    def note(message) -> None:
+        text = f"{message.text} ({message.location.get('url', '')})"
+        if message.type in ("error", "warning") and not any(k in text for k in NOT_OUR_MESSAGES):
+            seen.console.append(text)
+
+    def note_request(asked) -> None:
+        if not asked.url.startswith(
+            (server.url, server.url.replace("http", "ws"), "data:", "blob:")
+        ):
+            seen.elsewhere.append(asked.url)
+
+    def note_error(error) -> None:
+        seen.console.append(str(error))
+
+    handlers = dict(console=note, request=note_request, pageerror=note_error)
+    for event, handler in handlers.items():
+        tab.on(event, handler)
+    tab.set_viewport_size(size("laptop"))
+    for query in ADDRESSES.get(name, ("",)):
+        open_page(tab, server, name, query)
+        look(tab, seen, query or "at first")
+        if query == ADDRESSES.get(name, ("",))[0]:
+            seen.keyboard += go_through(tab)
+    for view in VIEWS.get(name, ()):
+        tab.get_by_role("radio", name=view, exact=True).click()
+        tab.wait_for_timeout(100)
+        settle(tab)
+        look(tab, seen, view, ("dark",))
+    if tab.locator("[data-testid=stException]").count():
+        seen.layout.append("There is an exception on the page.")
+    for event, handler in handlers.items():
+        tab.remove_listener(event, handler)
+    return seen
+
+
+def size(name: str) -> dict[str, int]:
+    return dict(zip(("width", "height"), WIDTHS[name], strict=True))
+
+
+def open_page(tab: Page, server: Server, name: str, query: str = "") -> None:
+    address = "" if name == "overview" else name
+    tab.goto(f"{server.url}/{address}{'?' if query else ''}{query}", wait_until="commit")
+    settle(tab)
+
+
+def settle(tab: Page) -> None:
+    """Wait until nothing is drawn any more: the script has run, and no job is under way."""
+    tab.wait_for_function(SETTLED, timeout=SOON)
+    tab.wait_for_timeout(250)  # a rerun that follows at once
+    tab.wait_for_function(SETTLED, timeout=SOON)
+
+
+def look(tab: Page, seen: Visit, view: str, schemes: tuple[str, ...] = ("dark", "light")) -> None:
+    """Three sizes, every expander open, and the rules of axe."""
+    tab.evaluate(OPEN_EXPANDERS)
+    for width in WIDTHS:
+        tab.set_viewport_size(size(width))
+        for _ in range(15):  # charts and tables follow the width a little later
+            tab.wait_for_timeout(150)
+            if not (found := tab.evaluate(LOOK)):
+                break
+        seen.layout += [f"{view}, {width}: {each}" for each in found]
+    tab.set_viewport_size(size("laptop"))
+    tab.evaluate(AXE_SCRIPT)
+    for scheme in schemes:
+        tab.emulate_media(color_scheme=scheme)
+        tab.wait_for_timeout(250)
+        seen.audit += [
+            f"{view}, {scheme}: {rule}: {text}"
+            for rule, place, text in tab.evaluate(AUDIT, RULES)
+            if (rule, place) not in NOT_OURS
+        ]
+
+
+OPEN_EXPANDERS = """() => document.querySelectorAll('[data-testid=stMain] details')
+    .forEach((each) => { each.open = true })"""
+
+
+# By keyboard
+
+STOP = """() => {
+    const above = (node) => node.parentElement ?? node.getRootNode().host
+    const parts = ['outline', 'boxShadow', 'borderColor', 'backgroundColor', 'color', 'opacity', 'textDecorationLine']
+    const looks = (nodes) => nodes.map((node) => parts.map((part) => getComputedStyle(node)[part]).join()).join()
+    const last = window.lastStop
+    const said = { changed: !last || last.looks !== looks(last.nodes) }  // it looks different without the focus
+    let node = document.activeElement
+    while (node?.shadowRoot?.activeElement) node = node.shadowRoot.activeElement
+    window.lastStop = null
+    if (!node || node === document.body) return { ...said, over: true }
+    const nodes = [node, ...node.querySelectorAll('*')].slice(0, 40)
+    for (let i = 0, holder = above(node); i < 9 && holder; i++, holder = above(holder)) nodes.push(holder)
+    if (node.tagName === 'INPUT') nodes.push(...node.parentElement.querySelectorAll('*'))  // drawn by what lies beside it
+    window.lastStop = { nodes, looks: looks(nodes) }
+    const main = document.querySelector('[data-testid=stMain]')
+    const words = node.getAttribute('aria-label') ?? node.title
+    const held = node.closest('[aria-label], [aria-labelledby]') || node.querySelector('img[alt]') || node.labels?.length
+    return { ...said,
+        inMain: main.contains(node) || main.contains(node.getRootNode().host ?? null),
+        named: Boolean(words || held || node.textContent.trim()),
+        canvas: node.tagName === 'CANVAS',  // a table draws its own ring
+        name: `<${node.tagName.toLowerCase()} ${node.dataset.testid ?? node.className}> ${words || node.textContent.trim().slice(0, 50)}` }
+}"""
+
+
+def go_through(tab: Page, most: int = 60) -> list[str]:
+    """Press Tab from the top; what is wrong with the places where the focus rests."""
+    tab.add_style_tag(content="* { transition: none !important }")
+    tab.evaluate("document.activeElement?.blur()")
+    wrong, reached, last = [], 0, None
+    for _ in range(most):
+        tab.keyboard.press("Tab")
+        tab.wait_for_timeout(20)
+        stop = tab.evaluate(STOP)
+        if last and not (stop["changed"] or last["canvas"]):
+            wrong.append(f"The focus is not seen on {last['name']}")
+        if stop.get("over"):
+            break
+        if not stop["named"]:
+            wrong.append(f"Nothing says what this is: {stop['name']}")
+        reached += stop["inMain"]
+        last = stop
+    there = tab.evaluate(CONTROLS)
+    if reached < min(there, 6):
+        wrong.append(f"Tab reaches {reached} of {there} controls of the page")
+    return wrong
+
+
+CONTROLS = """() => document.querySelectorAll('[data-testid=stMain] :is(button:not([tabindex="-1"]), a[href], input):enabled').length"""
+
+
+def test_nothing_is_cut_off_or_wider_than_the_screen(visit):
+    assert not visit.layout, "\n".join(visit.layout)
+
+
+def test_a_screen_reader_and_weak_eyes_get_everything(visit):
+    assert not visit.audit, "\n".join(visit.audit)
+
+
+def test_the_console_is_empty_and_no_other_host_is_asked(visit):
+    assert not visit.console, "\n".join(visit.console)
+    assert not visit.elsewhere, "\n".join(visit.elsewhere)
+
+
+def test_tab_reaches_the_controls_and_shows_where_it_is(visit):
+    assert not visit.keyboard, "\n".join(visit.keyboard)
