@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import fields
 from pathlib import Path
+from typing import NoReturn
 
 from tinymodel.config import DEVICES, PRECISIONS, PRESETS, TrainConfig, from_preset
 from tinymodel.errors import UserError
@@ -20,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options.command(options)
     except UserError as error:
-        print(f"tinymodel: {error}", file=sys.stderr)
+        print(f"tinymodel: {_one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("tinymodel: interrupted; nothing half-made was left.", file=sys.stderr)
@@ -28,8 +29,21 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+class Parser(argparse.ArgumentParser):
+    """Says a mistake in one sentence, without the list of all options."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"tinymodel: {_one_line(message)}; {self.prog} --help says what there is.\n")
+
+
+def _one_line(message: object) -> str:
+    """What was typed may hold anything: nothing in it moves the cursor or changes colours."""
+    text = "".join(letter if letter.isprintable() else " " for letter in str(message))
+    return " ".join(text.split())
+
+
 def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tinymodel", description=__doc__)
+    parser = Parser(prog="python -m tinymodel", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     prepare = commands.add_parser("prepare", help="bring images into the form that training reads")

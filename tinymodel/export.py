@@ -48,9 +48,7 @@ def export_onnx(
     if classes is not None and len(classes) != outputs:
         raise ValueError(f"The network has {outputs} classes, but {len(classes)} names were given.")
     file = Path(file)
-    if file.is_dir() or not file.parent.is_dir():
-        what = "it is a folder" if file.is_dir() else f"there is no folder {file.parent}"
-        raise UserError(f"The network cannot be written to {file}: {what}. Choose another place.")
+    _refuse(file)  # now, and not after the seconds that tracing takes
     program = _trace(network)
     program.model.doc_string = f"Input: RGB images of 64×64 pixels in [0, 1], minus {tuple(mean)}, divided by {tuple(std)}."
     metadata = {"mean": list(mean), "std": list(std), "options": network.options}
@@ -62,6 +60,23 @@ def export_onnx(
     with _replacing(file) as temporary:
         program.save(temporary, external_data=False)  # one file: 56 MB at full width
     return file
+
+
+def _refuse(file: Path) -> None:
+    """Raise a UserError if no file can be written there."""
+    try:
+        what = "it is a folder" if file.is_dir() else ""
+        what = what or ("" if file.parent.is_dir() else f"there is no folder {str(file.parent)!r}")
+        if not what:
+            temporary = _beside(file)
+            temporary.touch()
+            temporary.unlink()
+    except (OSError, ValueError) as error:  # too long, a byte that no name has, not permitted
+        what = getattr(error, "strerror", None) or str(error)
+    if what:
+        raise UserError(
+            f"The network cannot be written to {str(file)[:200]!r}: {what}. Choose another place."
+        )
 
 
 def _trace(network: BottleneckNet) -> torch.onnx.ONNXProgram:
@@ -96,11 +111,15 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
+def _beside(file: Path) -> Path:
+    """A new name in the same folder. Not by tempfile, whose files only their owner may read."""
+    return file.with_name(f".{file.name}-{uuid4().hex[:8]}")
+
+
 @contextmanager
 def _replacing(file: Path) -> Iterator[Path]:
     """A temporary file beside `file` that takes its place if all goes well, and else leaves no trace."""
-    # Not by tempfile, whose files only their owner may read.
-    temporary = file.with_name(f".{file.name}-{uuid4().hex[:8]}")
+    temporary = _beside(file)
     try:
         yield temporary
         with open(temporary, "r+b") as stream:
