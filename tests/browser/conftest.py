@@ -35,20 +35,21 @@ ARGUMENTS = [
 
 
 class Server:
-    """`streamlit run app/Home.py` on a free port, on the folders that the environment names."""
+    """`streamlit run app/Home.py` on a free port, on the folders that the environment, with `variables`, names."""
 
-    def __init__(self, log: Path):
+    def __init__(self, log: Path, home: Path = HOME, **variables: str):
         with socket.socket() as free:
             free.bind(("localhost", 0))
             port = free.getsockname()[1]
         self.port = port
+        self.home, self.variables = home, variables
         self.url = f"http://localhost:{port}"
         self.log = log
         self.start()
 
     def start(self) -> None:
         """Also again, on the same port, after `terminate`."""
-        command = [sys.executable, "-m", "streamlit", "run", str(HOME)]
+        command = [sys.executable, "-m", "streamlit", "run", str(self.home)]
         options = [
             f"--server.port={self.port}",
             "--server.headless=true",
@@ -62,7 +63,7 @@ class Server:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 cwd=self.log.parent,
-                env=environment,
+                env=environment | self.variables,
             )
         self._wait_until_healthy()
 
