@@ -201,8 +201,10 @@ BY_SLUG = {term.slug: term for term in TERMS}
 
 
 def words_of(page: str) -> list[Term]:
-    """The terms that one meets on a page, in order."""
-    return [term for term in TERMS if page in term.pages]
+    """The terms that one meets on a page, those first for which it is the best place to see them."""
+    return sorted(
+        (term for term in TERMS if page in term.pages), key=lambda term: term.pages[0] != page
+    )
 
 
 def search(text: str) -> list[Term]:

@@ -104,7 +104,10 @@ def watch(room: Room) -> str:
     )
     if room.training:
         return text + "Go on when the first dots are there."
-    return text + f"This one ended at {percent(_best(room.watched))}."
+    return (
+        text
+        + f"This one ended at {percent(_best(room.watched))}: press “Play it again” to see it grow."
+    )
 
 
 def looks(room: Room) -> str:

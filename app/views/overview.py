@@ -2,7 +2,17 @@
 
 import numpy as np
 import streamlit as st
-from components import gallery, live, presenter, role, share, stream, tour
+from components import (
+    gallery,
+    live,
+    preparing,
+    presenter,
+    ready_made,
+    role,
+    share,
+    stream,
+    tour,
+)
 from components.messages import percent, show_job, user_errors
 
 from tinymodel import jobs
@@ -29,18 +39,23 @@ def main() -> None:
         "Everything happens on this computer: no picture leaves it.",
         width=760,
     )
-    tour.offer()
     current = stream.current_run()
     with st.container(border=True, key="next-step"):
         next_step(current)
-    st.subheader("How things stand", anchor=False)
-    data, training, best = st.columns(3)
-    with data.container(border=True, height="stretch"):
-        show_data()
-    with training.container(border=True, height="stretch"):
-        show_training(current)
-    with best.container(border=True, height="stretch"):
-        show_best()
+    if current is None:
+        ready_made.show()
+        st.subheader("How things stand", anchor=False)
+        show_beginning()
+    else:
+        st.subheader("How things stand", anchor=False)
+        data, training, best = st.columns(3)
+        with data.container(border=True, height="stretch"):
+            show_data()
+        with training.container(border=True, height="stretch"):
+            show_training(current)
+        with best.container(border=True, height="stretch"):
+            show_best()
+        tour.offer()
     share.show()
 
 
@@ -61,11 +76,7 @@ def next_step(run: Run | None) -> None:
         )
         with st.container(horizontal=True, vertical_alignment="center"):
             train_button("Train on the sample", "primary")
-            link("data", "Use Tiny ImageNet or your own pictures", "photo_library")
-            if shipped := [run for run in list_runs() if run.shipped]:
-                shipped = max(shipped, key=lambda run: len(run.classes))
-                names = f"a network that knows {len(shipped.classes)} kinds of things"
-                link("gradcam", f"Ask {names} about your photo", "add_a_photo", run=shipped.name, source="upload")  # fmt: skip
+            tour.offer()
         gallery.grid(drawn_examples(), [item.name for item in EXAMPLES], key="examples", side=96)
     elif status in ACTIVE:
         offer(
@@ -140,6 +151,21 @@ def follow(job: jobs.Job) -> None:
 # How things stand
 
 
+def show_beginning() -> None:
+    """Before the first training there is little to say, so it takes little room."""
+    drawing = jobs.find(preparing.JOB)
+    if drawing is not None and drawing.active:
+        pictures = "Pictures are being made this moment; you need not wait for them."
+    elif list_datasets():
+        pictures = "There are pictures to learn from:"
+    else:
+        pictures = "There are no pictures yet: the sample is made when you start."
+    st.caption(f"Nothing has been trained yet. {pictures}")
+    with st.container(horizontal=True):
+        show_datasets()
+        link("data", "Use Tiny ImageNet or your own pictures", "photo_library")
+
+
 def show_data() -> None:
     st.markdown("**Data**")
     names = list_datasets()
@@ -147,17 +173,18 @@ def show_data() -> None:
         st.caption("No pictures yet: the sample, Tiny ImageNet or your own.")
         link("data", "Get pictures", "photo_library")
         return
-    for number, name in enumerate(names):
+    with user_errors():
+        show_some(open_dataset(names[0]))
+    show_datasets()
+
+
+def show_datasets() -> None:
+    for name in list_datasets():
         with user_errors():
             dataset = open_dataset(name)
-            if number == 0:
-                show_some(dataset)
-            counts = dataset.info["counts"]
-            st.page_link(
-                "views/data.py",
-                label=f"{name}: {len(dataset.classes)} classes, {sum(counts.values()):,} pictures",
-                query_params=dict(dataset=name),
-            )
+            count = sum(dataset.info["counts"].values())
+            label = f"{name}: {len(dataset.classes)} classes, {count:,} pictures"
+            st.page_link("views/data.py", label=label, query_params=dict(dataset=name))
 
 
 def show_some(dataset: PreparedDataset) -> None:

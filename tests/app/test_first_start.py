@@ -115,9 +115,9 @@ def test_once_it_is_drawn_every_page_has_something_to_show(app, folders):
         assert not app.exception and not app.error, page
         said = " ".join(item.value for item in [*app.info, *app.warning])
         assert "is not here" not in said, page
-        if page == "overview":  # the one that knows more can say more of a photo
-            links = [item.proto.label for item in app.get("page_link")]
-            assert any("knows 200 kinds of things" in label for label in links)
+        if page == "overview":  # the one that knows photographs, of the two
+            links = {item.proto.label: item.proto.query_string for item in app.get("page_link")}
+            assert "tiny-imagenet-200" in links["Ask it about your photo"]
     for job in jobs.active():  # of the Bottleneck page
         job.stop()
         job.wait(30)

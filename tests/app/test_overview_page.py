@@ -1,10 +1,16 @@
 """Home: the one next step fits what is there."""
 
+import json
+import shutil
+import threading
+
 import pytest
+from components import preparing
 from conftest import add_epoch
 
 from tinymodel import jobs
 from tinymodel.data import list_datasets
+from tinymodel.paths import ROOT
 from tinymodel.run_writer import RunWriter
 from tinymodel.runs import list_runs
 from tinymodel.training.supervisor import supervisor
@@ -23,13 +29,45 @@ def texts(app) -> str:
 
 
 def labels(app) -> list[str]:
-    return [button.label for button in app.button]
+    """Of the buttons, without the one that shares the app with a room."""
+    return [button.label for button in app.button if "QR code" not in button.label]
+
+
+def links(app) -> dict[str, str]:
+    return {link.proto.label: link.proto.query_string for link in app.get("page_link")}
 
 
 def test_an_empty_room_offers_one_click(app):
     app.run()
     assert labels(app) == ["Train on the sample"]
     assert "Nothing has been trained yet" in texts(app)
+
+
+def test_networks_that_come_along_are_offered_until_there_is_a_run_of_ones_own(app, folders):
+    runs = folders / "runs"
+    for name in ("sample", "tiny-imagenet-200"):
+        shutil.copytree(ROOT / "checkpoints" / name, runs / name)
+    app.run()
+    assert "10 kinds of drawn things" in texts(app) and "200 kinds of things" in texts(app)
+    assert "See where it looks" not in links(app)  # their pictures are not here
+    assert links(app)["Ask it about your photo"] == "run=tiny-imagenet-200&source=upload"
+    (run,) = [item for item in list_runs() if item.name == "sample"]
+    assert f"Right about {100 * run.best_accuracy:.1f} %" in texts(app)
+    info = json.loads((runs / "sample" / "run.json").read_text(encoding="utf-8"))
+    own = runs / "own"
+    shutil.copytree(runs / "sample", own)
+    (own / "run.json").write_text(json.dumps(info | dict(name="own", shipped=False)))
+    assert "kinds of drawn things" not in texts(app.run())
+
+
+def test_pictures_that_are_being_made_are_named(app, folders):
+    going = threading.Event()
+    jobs.submit(preparing.JOB, lambda report: going.wait(20), label="Drawing the sample")
+    assert "Pictures are being made this moment" in texts(app.run())
+    going.set()
+    jobs.find(preparing.JOB).wait(10)
+    jobs.forget(preparing.JOB)
+    assert "no pictures yet" in texts(app.run())
 
 
 def test_a_run_that_goes_is_the_next_step(app, finished_run):

@@ -5,6 +5,7 @@ import re
 import pytest
 from conftest import write_scored_run, write_small_dataset
 
+from tinymodel import jobs
 from tinymodel.run_writer import RunWriter
 
 PAGES = ("data", "train", "train", "gradcam", "mistakes")
@@ -39,6 +40,12 @@ def query(app, name: str) -> str:
 
 def labels(app) -> list[str]:
     return [button.label for button in app.button]
+
+
+@pytest.fixture(autouse=True)
+def no_job():
+    yield
+    jobs.stop_all()  # the heat map of the fourth step
 
 
 @pytest.fixture
