@@ -141,4 +141,4 @@ async def insight(request: Request) -> Response:
     return Response(content, media_type="application/json", headers=headers)
 
 
-routes = [Route(f"{INSIGHT_URL}/{{run}}/{{epoch:int}}.json", insight)]
+routes = [Route(f"{INSIGHT_URL}/{{run}}/{{epoch:number}}.json", insight)]

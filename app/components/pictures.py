@@ -7,6 +7,7 @@ from urllib.parse import quote
 import anyio.to_thread
 import streamlit as st
 from PIL import Image
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -15,6 +16,15 @@ from tinymodel.data import PreparedDataset, open_dataset
 from tinymodel.errors import UserError
 
 PICTURES_URL = "/live/pictures"
+
+
+class _Number(IntegerConvertor):
+    """`{name:number}` in a route; `int` fails with thousands of digits."""
+
+    regex = "[0-9]{1,9}"
+
+
+register_url_convertor("number", _Number())
 
 
 def prefix() -> str:
@@ -54,4 +64,4 @@ async def picture(request: Request) -> Response:
     return Response(content, media_type="image/png", headers=headers)
 
 
-routes = [Route(f"{PICTURES_URL}/{{dataset}}/{{fingerprint}}/{{row:int}}.png", picture)]
+routes = [Route(f"{PICTURES_URL}/{{dataset}}/{{fingerprint}}/{{row:number}}.png", picture)]
