@@ -29,8 +29,8 @@ function table(root, data) {
 }
 
 function curves(root, data) {
-  const showLost = lostLine(root)
   const grid = element('div', 'tm-curves', root)
+  const showLost = lostLine(root)  // below: nothing moves
   const { train, validation } = data.colours
   const steps = (column) => (rows) => ({ x: rows.steps[0], y: rows.steps[column] })
   const epochs = (column) => (rows) => ({ x: rows.epochs.map((r) => r[0]), y: rows.epochs.map((r) => r[column]) })
@@ -42,7 +42,7 @@ function curves(root, data) {
     trace: { type: 'scatter', mode: 'lines+markers', name, line: { color: colour, width: 2.5 },
       marker: { size: 6, color: colour }, hovertemplate: `epoch %{x}: ${hover}` },
   })
-  const faint = { opacity: 0.45, hoverinfo: 'skip', showlegend: false }
+  const faint = { opacity: 0.6, hoverinfo: 'skip', showlegend: false }
   const percents = '%{y:.1%}', plain = '%{y:.3f}'
   const graphs = [
     { title: 'Accuracy', note: 'right answers, higher is better', format: '.0%',

@@ -214,6 +214,7 @@ def test_curves_go_on_by_themselves_after_a_restart_of_the_server(tab, server, t
     add_epoch(training, 2)
     lost = tab.get_by_text("The connection to the server is lost: trying again")
     expect(lost.first).to_be_visible(timeout=30_000)
+    expect(tab.get_by_text("Is Streamlit still running")).to_be_hidden()
     server.start()
     tab.wait_for_function(f"({POINTS})() === 68", timeout=60_000)
     expect(lost.first).to_be_hidden(timeout=10_000)
