@@ -26,3 +26,17 @@ def test_ranges_give_indices_back():
     assert to_ranges(indices) == [[0, 3], [10, 12], [5, 6], [7, 8]]
     assert np.array_equal(from_ranges(to_ranges(indices)), indices)
     assert len(from_ranges(to_ranges(np.array([], int)))) == 0
+
+
+def test_a_table_that_has_grown_or_was_changed_by_a_reader_is_read_as_it_is(tmp_path):
+    file = tmp_path / "epochs.csv"
+    file.write_text("epoch,lr\n1,0.5\n")
+    table = read_table(file, ("epoch", "lr"))
+    table["lr"] = 0.0  # the reader's own
+    table.loc[0, "epoch"] = 9
+    assert read_table(file, ("epoch", "lr")).to_numpy().tolist() == [[1, 0.5]]
+    with open(file, "a") as stream:
+        stream.write("2,0.25\n")
+    assert read_table(file, ("epoch", "lr"))["epoch"].tolist() == [1, 2]
+    file.unlink()
+    assert read_table(file, ("epoch", "lr")).empty

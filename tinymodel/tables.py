@@ -1,6 +1,7 @@
 """The tables of a run folder: plain CSV that grows while somebody reads it; and rows of a dataset, written short."""
 
 import io
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,12 +34,38 @@ EPOCH_COLUMNS = (
 def read_table(file: Path, columns: Sequence[str]) -> pd.DataFrame:
     """A table of numbers; a torn last line, as a killed process leaves it, is ignored."""
     try:
-        content = file.read_bytes()
+        about = file.stat()
+        stamp = about.st_ino, about.st_size, about.st_mtime_ns
+        with _lock:
+            known, table = _tables.get(file, (None, None))
+        if known != stamp:
+            table = _parse(file, columns)
+            with _lock:
+                _tables.pop(file, None)
+                _tables[file] = stamp, table
+                while len(_tables) > KEPT:
+                    del _tables[next(iter(_tables))]
     except FileNotFoundError:
-        content = b""
+        table = _no_rows(columns)
+    return table.copy(deep=False)  # pandas copies what its owner changes
+
+
+KEPT = 64  # tables
+_tables: dict[
+    Path, tuple[tuple, pd.DataFrame]
+] = {}  # pages read each several times a run of theirs
+_lock = threading.Lock()
+
+
+def _no_rows(columns: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame({column: pd.Series(dtype=float) for column in columns})
+
+
+def _parse(file: Path, columns: Sequence[str]) -> pd.DataFrame:
+    content = file.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
     if not whole.strip():
-        return pd.DataFrame({column: pd.Series(dtype=float) for column in columns})
+        return _no_rows(columns)
     try:
         return pd.read_csv(io.BytesIO(whole))
     except ValueError as error:  # of which pandas' and Unicode's errors are kinds

@@ -88,9 +88,10 @@ def training_run(room: Room, tab) -> Run:
         tab.goto(room.server.url)
         tab.get_by_role("button", name="Train on the sample").click(timeout=60_000)
         tab.wait_for_url("**/train?run=*", timeout=180_000)
-    elif runs[0].status not in ACTIVE:
+    else:
         tab.goto(f"{room.server.url}/train?run={runs[0].name}")
-        tab.get_by_role("button", name="Resume").click(timeout=60_000)
+        if runs[0].status not in ACTIVE:
+            tab.get_by_role("button", name="Resume").click(timeout=60_000)
     tab.wait_for_function(f"({POINTS})() > 0", timeout=180_000)
     (run,) = list_runs()
     return run

@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ SIDE = 64  # pixels
 SPLITS = ("train", "val")
 SAMPLE_COLUMNS = ("split", "label", "source", "x0", "y0", "x1", "y1")
 IMAGE_BYTES = SIDE * SIDE * 3
+FILES = ("dataset.json", "images.npy", "samples.parquet")
 
 
 @dataclass(frozen=True)
@@ -188,13 +189,7 @@ def open_dataset(name: str) -> PreparedDataset:
     """
     folder = dataset_folder(name)
     try:
-        info = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-        if info["format"] > FORMAT:
-            raise UserError(
-                f"The dataset {name!r} was prepared by a newer version; prepare it again."
-            )
-        images = np.load(folder / "images.npy", mmap_mode="r")
-        samples = pd.read_parquet(folder / "samples.parquet")
+        return _opened(name, folder, tuple(_stamp(folder / file) for file in FILES))
     except FileNotFoundError as error:
         known = ", ".join(list_datasets()) or "none yet"
         raise UserError(
@@ -207,6 +202,22 @@ def open_dataset(name: str) -> PreparedDataset:
         raise UserError(
             f"The prepared dataset {name!r} is damaged ({error}); remove it and prepare it again."
         ) from error
+
+
+def _stamp(file: Path) -> tuple[int, int, int]:
+    """Another one after any change of the file."""
+    about = file.stat()
+    return about.st_ino, about.st_size, about.st_mtime_ns
+
+
+@lru_cache(maxsize=4)
+def _opened(name: str, folder: Path, stamps: tuple) -> PreparedDataset:
+    """One for everybody, as long as its files stay what they are: pages open it several times each."""
+    info = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    if info["format"] > FORMAT:
+        raise UserError(f"The dataset {name!r} was prepared by a newer version; prepare it again.")
+    images = np.load(folder / "images.npy", mmap_mode="r")
+    samples = pd.read_parquet(folder / "samples.parquet")
     if images.shape != (len(samples), SIDE, SIDE, 3) or images.dtype != np.uint8:
         raise UserError(
             f"The prepared dataset {name!r} is damaged; remove it and prepare it again."
@@ -236,6 +247,7 @@ def remove_dataset(name: str) -> None:
     folder = dataset_folder(name)
     if not folder.is_dir():
         raise UserError(f"There is no prepared dataset {name!r} to remove.")
+    _opened.cache_clear()  # Windows moves no file that is mapped
     try:
         doomed = set_aside(folder)
     except OSError as error:
