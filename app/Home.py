@@ -9,6 +9,7 @@ import anyio.to_thread
 import streamlit as st
 from components import first_start, insight, pictures, presenter, stream, uploads
 from starlette.middleware import Middleware
+from starlette.routing import Route
 
 from tinymodel import jobs
 from tinymodel.training.supervisor import supervisor
@@ -43,9 +44,9 @@ def end() -> None:
     supervisor.shutdown()
 
 
-app = st.App(
-    "frame.py",
-    routes=[*stream.routes, *pictures.routes, *insight.routes, *presenter.routes],
-    lifespan=lifespan,
-    middleware=[Middleware(uploads.Bounds)],
-)
+# A server that is not at the root of its host (server.baseUrlPath) puts its path before Streamlit's routes alone.
+ROUTES = [
+    Route(pictures.prefix() + route.path, route.endpoint, methods=list(route.methods))
+    for route in (*stream.routes, *pictures.routes, *insight.routes, *presenter.routes)
+]
+app = st.App("frame.py", routes=ROUTES, lifespan=lifespan, middleware=[Middleware(uploads.Bounds)])
