@@ -61,7 +61,9 @@ def view(chosen: st.Page, pages: Mapping[str, st.Page]) -> Iterator[None]:
 
 
 def _address(chosen: st.Page) -> Address:
-    return chosen.url_path, {name: st.query_params.get_all(name) for name in st.query_params}
+    """Where somebody is, but for the tour, which everybody takes at their own pace."""
+    names = (name for name in st.query_params if name != "tour")
+    return chosen.url_path, {name: st.query_params.get_all(name) for name in names}
 
 
 # The presenter's side
