@@ -65,6 +65,7 @@ class Step:
     title: str
     words: Callable[[Room], str]
     query: Callable[[Room], dict[str, str]]  # the address of the page
+    waits: Callable[[Room], bool] = lambda room: False  # for a button of the page itself
 
 
 def pictures(room: Room) -> str:
@@ -154,6 +155,7 @@ STEPS = (
         "Look at the pictures",
         pictures,
         lambda room: dict(dataset="sample") if "sample" in room.datasets else {},
+        lambda room: not room.datasets and not room.drawing,
     ),
     Step(
         "train",
@@ -163,6 +165,7 @@ STEPS = (
         lambda room: (
             dict(run="new") | (dict(dataset="sample") if "sample" in room.datasets else {})
         ),
+        lambda room: bool(room.datasets) and not room.training and role.is_presenter(),
     ),
     Step(
         "train",
@@ -183,6 +186,9 @@ def bar(page: str) -> None:
         page: The name of the page that is open, such as 'data'.
     """
     number = _number()
+    if number is not None and number > len(STEPS) and page != "overview":
+        _leave()  # it has ended there
+        number = None
     if number is None:
         return
     with st.container(border=True, key="tour"):
@@ -229,7 +235,7 @@ def _show(number: int, page: str) -> None:
         if here and st.button(
             "Done" if last else "Next",
             key="tour-next",
-            type="primary",
+            type="secondary" if step.waits(room) else "primary",
             icon=":material/check:" if last else ":material/arrow_forward:",
         ):
             go(number + 1)

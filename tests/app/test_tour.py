@@ -125,6 +125,22 @@ def test_a_run_whose_pictures_are_not_here_leads_to_ones_own_photo(app, finished
     assert "a photo of your own" in said(app)
 
 
+def test_the_end_stays_on_home(app, finished):
+    at(app, "end")
+    assert any("whole way" in item.value for item in app.markdown)
+    app.switch_page("views/data.py").run()
+    assert not any("whole way" in item.value for item in app.markdown)
+    assert "tour" not in app.query_params
+
+
+def test_a_pupil_is_not_sent_to_a_button_of_the_presenter(app, finished, monkeypatch):
+    monkeypatch.setenv("TINYMODEL_PRESENTER_CODE", "only-the-teacher")
+    at(app, 2, "train")
+    assert "Here the presenter starts a training" in said(app)
+    press(app, "Next")
+    assert said(app).startswith("Step 3 of 5")
+
+
 def test_a_way_back(app, finished):
     at(app, 4, "gradcam")
     press(app, "Back")
