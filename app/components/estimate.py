@@ -4,7 +4,7 @@ import streamlit as st
 
 from components import presenter, role
 from components.config_form import set_value
-from components.messages import about, show_job
+from components.messages import about, plain, show_job
 from tinymodel import jobs
 from tinymodel.config import PRESETS, TrainConfig
 from tinymodel.data import open_dataset
@@ -34,8 +34,9 @@ def show(config: TrainConfig, may_measure: bool) -> None:
         show_job(job)
         return
     st.metric("How long it will take", about(known.seconds), label_visibility="collapsed")
+    source = plain(f"As in the run {known.run!r}") if known.run else "Measured here"
     st.caption(
-        f"Measured here: {known.images_per_second:,.0f} images per second, "
+        f"{source}: {known.images_per_second:,.0f} images per second, "
         f"{known.precision} {known.memory_format} on {known.device.upper()}."
     )
     if may_measure:

@@ -1,5 +1,6 @@
 """The estimate before Start: measured once, remembered, and used for the choice of precision."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -200,3 +201,53 @@ def test_both_memory_formats_learn_the_same_up_to_rounding():
     assert losses[0][0] == pytest.approx(losses[1][0], rel=1e-5)  # rounding grows with the steps
     assert losses[0] == pytest.approx(losses[1], rel=0.02)
     assert losses[0][2] < 0.9 * losses[0][0]
+
+
+def test_a_run_that_was_trained_here_corrects_the_estimate(config, monkeypatch):
+    monkeypatch.setattr(measure, "SECONDS", 0.05)
+    speed = measure.measure(config, 3)
+    measure._remember(config, replace(speed, train=1.0, forward=3.0))  # a busy machine: far off
+    assert measure.estimate_cached(config).seconds == pytest.approx(2 * (36 / 1 + 12 / 3))
+    training = Training.create(config, "teacher")
+    training.train()
+    took = training.run.epochs()["seconds"].sum()
+    known = measure.estimate_cached(config)
+    assert known.run == "teacher"
+    assert known.seconds == pytest.approx(took, rel=0.5)  # the median of two epochs
+    formats = measure.choose_formats(config, 3)
+    assert formats["precision"] == speed.precision  # what was chosen by measuring stays
+
+    measure.measure(config, 3)  # somebody asks for it: the newest counts
+    assert measure.estimate_cached(config).run == ""
+
+
+def test_runs_of_other_formats_or_without_an_epoch_teach_the_estimate_nothing(config, monkeypatch):
+    monkeypatch.setattr(measure, "SECONDS", 0.05)
+    training = Training.create(config, "elsewhere")
+    training.writer.update(precision="bf16", memory_format="contiguous")  # as chosen elsewhere
+    measure.learn(training.run)
+    assert measure.recall(config) is None
+    measure.measure(config, 3)
+    before = measure.recall(config)
+    measure.learn(training.run)  # no epoch yet
+    assert measure.recall(config) == before
+    training.close()
+
+
+def test_epochs_of_small_images_count_by_their_area(small_dataset, monkeypatch):
+    config = TrainConfig(
+        dataset="small",
+        width=4,
+        epochs=10,
+        start_side=32,
+        precision="fp32",
+        memory_format="channels-last",
+    )
+    training = Training.create(config, "growing")
+    for epoch in range(10):  # 100 images a second at full size, 300 only forward
+        area = (config.image_side(epoch) / 64) ** 2
+        seconds = area * 36 / 100 + 12 / 300
+        training.writer.append("epochs", [[epoch + 1, 0.1, seconds, 1, 0.5, 1, 0.5, 100]])
+    measure.learn(training.run)
+    training.close()
+    assert measure.estimate_cached(config).images_per_second == pytest.approx(100, rel=0.01)

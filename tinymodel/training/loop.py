@@ -25,7 +25,7 @@ from tinymodel.scores import accuracy
 from tinymodel.training.clock import ActiveClock
 from tinymodel.training.distributed import Team, join
 from tinymodel.training.failures import record_failure
-from tinymodel.training.measure import Format, choose_formats
+from tinymodel.training.measure import Format, choose_formats, learn
 from tinymodel.training.recipe import TrainStep, find_device, make_network, schedule
 
 log = logging.getLogger(__name__)
@@ -149,14 +149,24 @@ class Training:
             if self.config.flip_average:
                 self._judge_mirrored_too()
             self._update(status="finished", message="")
+            self._remember_speed()
         except StopRequested:
             self._update(status="stopped", message="")
+            self._remember_speed()
         except BaseException as error:
             if self.writer:
                 record_failure(self.writer, self.config, error)
             raise
         finally:
             self.close()
+
+    def _remember_speed(self) -> None:
+        """For the estimate before the next run."""
+        if self.writer and self.team.world == 1:
+            try:
+                learn(self.run)
+            except Exception:  # it is only an estimate
+                log.exception("The speed of %s could not be remembered", self.run.name)
 
     def _update(self, **changes) -> None:
         if self.writer:

@@ -4,9 +4,10 @@ import json
 import platform
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from tinymodel.config import TrainConfig
@@ -15,13 +16,14 @@ from tinymodel.data.batches import IMAGENET_MEAN, IMAGENET_STD, augment, generat
 from tinymodel.data.prepared import SIDE
 from tinymodel.paths import runs_folder
 from tinymodel.precision import MEMORY_FORMATS, autocast
-from tinymodel.runs import write_atomically
+from tinymodel.runs import Run, write_atomically
 from tinymodel.training.recipe import TrainStep, find_device, make_network
 
 PRECISIONS = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "bf16", "fp16"), "mps": ("fp32", "fp16")}
 # On an Apple GPU channels-last convolutions have been wrong without a word (pytorch issue 180984): only if asked for.
 LAYOUTS = {"mps": ("contiguous",)}
 SECONDS = 1.2  # for each candidate
+FORWARD = 3.0  # times as fast as a training step is a forward pass, where it was not measured
 MARGIN = 1.05  # what a shorter format must gain to be worth its rounding
 
 
@@ -47,6 +49,7 @@ class Speed:
     train: float
     forward: float
     tried: dict[str, float]  # 'bf16 channels-last' → images per second of training
+    run: str = ""  # the run that was as fast as this, if it was not measured for the purpose
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Estimate:
     precision: str
     memory_format: str
     device: str
+    run: str = ""  # from which this is known, as of `Speed`
 
 
 def estimate(config: TrainConfig, report: Callable[[float, str], None] | None = None) -> Estimate:
@@ -87,10 +91,15 @@ def estimate_cached(config: TrainConfig) -> Estimate | None:
 
 
 def _estimate(config: TrainConfig, speed: Speed, train: int, val: int) -> Estimate:
-    # Smaller images take less, by their area.
-    areas = [(config.image_side(epoch) / SIDE) ** 2 for epoch in range(config.epochs)]
-    seconds = sum(areas) * train / speed.train + config.epochs * val / speed.forward
-    return Estimate(seconds, speed.train, speed.precision, speed.memory_format, speed.device)
+    areas = sum(_area(config, epoch) for epoch in range(config.epochs))
+    seconds = areas * train / speed.train + config.epochs * val / speed.forward
+    formats = speed.precision, speed.memory_format, speed.device
+    return Estimate(seconds, speed.train, *formats, speed.run)
+
+
+def _area(config: TrainConfig, epoch: int) -> float:
+    """Of the images in this epoch (from 0), in [0, 1]: smaller ones take less, by their area."""
+    return (config.image_side(epoch) / SIDE) ** 2
 
 
 def choose_formats(
@@ -128,6 +137,28 @@ def measure(
     speed = Speed(device, *chosen, tried[chosen], forward, names)
     _remember(config, speed)
     return speed
+
+
+def learn(run: Run) -> None:
+    """Remember how fast a run that was trained here was: it knows better than a measurement of seconds.
+
+    A measurement while the machine is busy with something else would stay wrong for ever. The newest counts, whichever
+    it is. Nothing happens before the first epoch has ended, or for a run whose formats were chosen on another machine.
+    """
+    info, config, epochs = run.info(), run.config, run.epochs()
+    speed = recall(config)
+    if speed is None:
+        if "auto" in (config.precision, config.memory_format) or config.compile:
+            return
+        speed = Speed(info["device"], *(info.get(name) for name in Format._fields), 1, FORWARD, {})
+    if not len(epochs) or any(info.get(name) != getattr(speed, name) for name in Format._fields):
+        return
+    ratio = speed.forward / speed.train
+    # An epoch is its training images, by their area, and its validation images, which only go forward.
+    areas = [_area(config, int(epoch) - 1) for epoch in epochs["epoch"]]
+    images = np.array(areas) * info["train_images"] + info["val_images"] / ratio
+    train = float(np.median(images / epochs["seconds"].clip(lower=1e-3)))
+    _remember(config, replace(speed, train=train, forward=ratio * train, run=run.name))
 
 
 def _candidates(config: TrainConfig, device: str) -> list[Format]:
