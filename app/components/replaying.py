@@ -4,11 +4,11 @@ import time
 
 import streamlit as st
 
-from components.messages import show_error
+from components.messages import plain, show_error
 from tinymodel import replay
 from tinymodel.errors import UserError
 from tinymodel.replay import Replay, recording
-from tinymodel.runs import Run
+from tinymodel.runs import Run, list_runs
 
 ADDRESS = "replay"  # in the query string
 
@@ -23,6 +23,30 @@ def chosen(run: Run) -> Replay | None:
     except UserError as error:
         show_error(error)
         return None
+
+
+def offer() -> None:
+    """For a class without time to train: the newest finished run, to be played back."""
+    run = next((run for run in list_runs() if run.status == "finished"), None)
+    if run is None:
+        return
+    try:
+        duration = recording(run).duration
+    except UserError:  # the Runs page says so
+        return
+    if duration > 0:
+        st.caption("No time to train? See a training that has ended once more, faster.")
+        st.button(
+            f"Play {plain(run.name)} again",
+            icon=":material/replay:",
+            width="stretch",
+            on_click=lambda: st.query_params.update(
+                {
+                    "run": run.name,
+                    ADDRESS: replay.begin(run.name, replay.usual_speed(duration), time.time()).text,
+                }
+            ),
+        )
 
 
 def controls(run: Run, now: Replay | None) -> None:

@@ -97,8 +97,11 @@ def prepare_run() -> None:
         )
         config = config_form(open_dataset(name), choose_preset())
         busy = next((run for run in list_runs() if run.status in ACTIVE), None)
-        with start, st.container(border=True):
-            show_start(config, busy)
+        with start:
+            with st.container(border=True):
+                show_start(config, busy)
+            if busy is None:
+                replaying.offer()
         range_test.offer(config, busy is not None)
 
 

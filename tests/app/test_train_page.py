@@ -385,6 +385,14 @@ def test_an_address_of_no_replay_says_so_and_shows_the_run(page, finished_run):
     assert "Play it again" in labels(shown) and "Leave the replay" not in labels(shown)
 
 
+def test_without_time_to_train_a_finished_run_can_be_played(page, finished_run, measured):
+    shown = page(run="new")
+    button(shown, f"Play {finished_run.name} again").click().run()
+    assert moment(shown).startswith("1x-since-1")
+    assert shown.selectbox(key="train-run").value == finished_run.name
+    assert "Leave the replay" in labels(shown)
+
+
 def test_what_trains_is_live_whatever_the_address_says(page, active_run):
     shown = page(run=active_run.run.name, replay="10x-at-1.0")
     assert labels(shown) == ["Pause", "Stop"]

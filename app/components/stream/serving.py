@@ -17,6 +17,7 @@ import plotly
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Send
 
 from components.stream import broadcast
 from components.stream.feeds import is_position
@@ -54,11 +55,17 @@ async def events(request: Request) -> Response:
             status_code=503,
             headers={"Retry-After": "10"},
         )
-    return StreamingResponse(
+    return Events(
         hub.events(names, after),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
     )
+
+
+class Events(StreamingResponse):
+    async def stream_response(self, send: Send) -> None:
+        async with contextlib.aclosing(self.body_iterator):  # a viewer who left counts no more
+            await super().stream_response(send)
 
 
 async def streams(request: Request) -> Response:

@@ -1,5 +1,7 @@
 // In the worker that the tabs of a browser share; `openHub` of hub.js stands before this text.
 
+if (!globalThis.EventSource) throw new Error('no EventSource in workers: each tab opens its own')
+
 const hub = openHub()
 
 onconnect = (event) => {
