@@ -87,7 +87,7 @@ def corner() -> None:
     if not role.with_a_class() or sentence:
         return
     if not role.is_presenter():
-        with st.popover("Presenter", icon=ICON, type="tertiary"):
+        with st.popover("Presenter", icon=ICON):
             st.caption(
                 "Who enters the code may start, stop and delete. Everybody else may look at everything."
             )

@@ -4,6 +4,7 @@ The proof is looked at on the server at the moment of the action. It is a random
 the code was entered, in a cookie for the other tabs of that browser.
 """
 
+import contextlib
 import os
 import secrets
 
@@ -85,20 +86,28 @@ def require(action: str) -> None:
 
 def refusal(action: str) -> str:
     """What a student reads."""
-    run = next((run for run in list_runs() if run.status in ACTIVE), None)
-    if action == START and run is not None:
-        progress = run.progress()
-        left = "" if progress.seconds_left is None else f", {about(progress.seconds_left)} left"
-        state = "paused" if progress.status == "paused" else f"in training{left}"
-        return (
-            f"The presenter's run '{run.name}' is {state}. Only the presenter can start another: "
-            "watch it on Train."
-        )
     if action == START:
+        if going := _going():
+            return f"{going} Only the presenter can start another: watch it on Train."
         action = "start a training"
     return (
         f"Only the presenter can {action}. You can look at everything, and try out your own photo."
     )
+
+
+def _going() -> str:
+    """Whose run is in training and when it ends, or ''."""
+    run = next((run for run in list_runs() if run.status in ACTIVE), None)
+    if run is None:
+        return ""
+    state = "in training"
+    with contextlib.suppress(UserError, KeyError, OSError):  # its tables are damaged
+        progress = run.progress()
+        if progress.status == "paused":
+            state = "paused"
+        elif progress.seconds_left is not None:
+            state += f", {about(progress.seconds_left)} left"
+    return f"The presenter's run '{run.name}' is {state}."
 
 
 def me() -> str:
