@@ -13,7 +13,7 @@ from tinymodel.__main__ import main
 from . import bad
 from .conftest import SENT
 
-TYPED, PROCESSES = 1200, 10
+TYPED, PROCESSES = 1200, 4
 
 # Values that no option takes: option → what may stand behind it.
 WRONG = {
@@ -45,7 +45,7 @@ WRONG = {
         "seed=" + "9" * 5000,
         "dataset=six",
         "label_smoothing=null",
-    ),  # fmt: skip
+    ),
 }
 
 

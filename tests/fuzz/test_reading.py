@@ -16,7 +16,7 @@ from tinymodel.runs import Run, list_runs
 from . import bad
 from .conftest import SENT
 
-PICTURES, ZIPS, PREPARED, RUNS = 2000, 300, 6, 120
+PICTURES, ZIPS, PREPARED, RUNS = 2000, 300, 5, 90
 
 
 def is_sentence(said: str) -> bool:
