@@ -1,14 +1,15 @@
 """A guided first visit: five steps from the pictures to the mistakes. The step is in the address: `?tour=2`."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import streamlit as st
 
-from components import preparing, role
+from components import preparing, replaying, role
 from components.messages import percent, plain
-from tinymodel import jobs
+from tinymodel import jobs, replay
 from tinymodel.data import list_datasets
 from tinymodel.errors import UserError
 from tinymodel.runs import ACTIVE, Run, list_runs
@@ -41,6 +42,11 @@ class Room:
         """A run with weights: the one in training, as far as it has come, else the first to show."""
         runs = [self.training, *self.runs] if self.training else self.runs
         return next((run for run in runs if run.has_weights), None)
+
+    @property
+    def named(self) -> Run | None:
+        """The run in the address."""
+        return next((run for run in self.runs if run.name == st.query_params.get("run")), None)
 
     @property
     def watched(self) -> Run | None:
@@ -97,18 +103,19 @@ def start(room: Room) -> str:
 
 
 def watch(room: Room) -> str:
-    if room.watched is None:
+    run = room.named or room.watched
+    if run is None:
         return "Nothing has been trained yet. Go back one step and press “Start training”; then the curves grow here."
     text = (
         "Blue is how it does on pictures that it practises with, orange on pictures it has never seen: that one counts. "
-        "Each dot is a round through all pictures (epoch). "
+        "Each dot is a round through all pictures (epoch)."
     )
-    if room.training:
-        return text + "Go on when the first dots are there."
-    return (
-        text
-        + f"This one ended at {percent(_best(room.watched))}: press “Play it again” to see it grow."
-    )
+    if run.status in ACTIVE:
+        return f"{text} Go on when the first dots are there."
+    if replaying.ADDRESS in st.query_params:
+        return f"{text} This training has ended and is played back, faster."
+    best = _best(run)
+    return text if best is None else f"{text} This one reached {percent(best)}."
 
 
 def looks(room: Room) -> str:
@@ -127,6 +134,18 @@ def mistakes(room: Room) -> str:
         "The worst mistakes come first. Click one: what was it looking at? Would you have known? "
         "Switch on “Your guess first” to find out."
     )
+
+
+def played_back(room: Room) -> dict[str, str]:
+    """The run that trains, else one that has ended, from its beginning."""
+    run = room.watched
+    if run is None:
+        return dict(run="new")
+    duration = 0 if room.training else replay.recording(run).duration
+    if duration <= 0:
+        return dict(run=run.name)
+    moment = replay.begin(run.name, replay.usual_speed(duration), time.time())
+    return {"run": run.name, replaying.ADDRESS: moment.text}
 
 
 def study(room: Room) -> dict[str, str]:
@@ -172,7 +191,7 @@ STEPS = (
         "Train",
         "Watch it learn",
         watch,
-        lambda room: dict(run=room.watched.name if room.watched else "new"),
+        played_back,
     ),
     Step("gradcam", "Grad-CAM", "See where it looks", looks, one_picture),
     Step("mistakes", "Mistakes", "Find what it gets wrong", mistakes, study),

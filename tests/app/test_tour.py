@@ -98,7 +98,11 @@ def test_each_step_shows_what_there_is_to_see(app, finished):
     assert query(app, "tour") == "2"
     press(app, "Next")
     assert query(app, "run") == "done"
-    assert f"ended at {100 * finished.best_accuracy:.1f} %" in said(app)
+    assert "is played back, faster" in said(app)
+    assert query(app, "replay").startswith("1x-since-")
+    del app.query_params["replay"]
+    app.run()
+    assert f"reached {100 * finished.best_accuracy:.1f} %" in said(app)
     press(app, "Next")
     answers = finished.predictions().query("label == prediction").sort_values("confidence")
     assert query(app, "image") == str(answers["index"].iloc[-1])

@@ -49,7 +49,7 @@ def test_five_steps_in_three_minutes(tab, shipped, first_start):
     expect(tab.get_by_role("button", name="Start training")).to_be_visible(timeout=60_000)
 
     press(tab, "Next")
-    expect(step(tab, 3)).to_contain_text("Play it again")
+    expect(step(tab, 3)).to_contain_text("played back")
     tab.wait_for_function(f"({POINTS})() > 0", timeout=60_000)
     tab.get_by_role("link", name="Runs").first.click()  # a look elsewhere, and back
     expect(tab.locator(".st-key-tour")).to_contain_text("on the page Train", timeout=30_000)
