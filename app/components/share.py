@@ -68,12 +68,12 @@ def say_how_to_open() -> None:
         )
     )
     if role.with_a_class():
-        st.code(OPEN, language="bash", wrap_lines=True)
+        st.code(OPEN, language=None, wrap_lines=True)
         return
     code = st.session_state.setdefault("suggested-code", suggest_code())
-    st.code(f'{role.VARIABLE}="{code}" {OPEN}', language="bash", wrap_lines=True)
+    st.code(f'{role.VARIABLE}="{code}" {OPEN}', language=None, wrap_lines=True)
     st.caption("The same for the PowerShell of Windows:")
-    st.code(f'$env:{role.VARIABLE}="{code}"; {OPEN}', language="powershell", wrap_lines=True)
+    st.code(f'$env:{role.VARIABLE}="{code}"; {OPEN}', language=None, wrap_lines=True)
 
 
 def suggest_code() -> str:
