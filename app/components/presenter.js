@@ -10,6 +10,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (!code.trim() || button.disabled) return
     button.disabled = true
     said.textContent = 'Checking …'
+    const slow = setTimeout(() => {
+      said.textContent = 'Checking … Wrong codes are being tried, so this can take half a minute.'
+    }, 3000)
     try {
       const answer = await fetch(data.address, {
         method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ code }),
@@ -20,6 +23,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     } catch {
       said.textContent = 'The server does not answer. Try again.'
     }
+    clearTimeout(slow)
     button.disabled = false
     input.focus()
   }
