@@ -39,6 +39,7 @@ class Job:
     result: Any = None
     error: str = ""  # one sentence for the person, if it failed
     started: float = 0.0  # seconds, time.monotonic
+    ended: float = 0.0  # the same
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
     _ended: threading.Event = field(default_factory=threading.Event, repr=False)
 
@@ -194,6 +195,7 @@ def _run(job: Job) -> None:
 
 def _end(job: Job, state: str) -> None:
     job.state = state
+    job.ended = time.monotonic()
     job.fraction = 1.0 if state == "done" else job.fraction
     job.function = None  # it may hold a dataset or a network
     job._ended.set()

@@ -10,7 +10,7 @@ import streamlit as st
 
 from components import palette
 from components.config_form import choice_name
-from components.messages import duration, percent, plain
+from components.messages import duration, percent, plain, short
 from tinymodel.config import TrainConfig
 from tinymodel.errors import UserError
 from tinymodel.runs import Run
@@ -42,7 +42,7 @@ def curves(
                 x=x.to_numpy(),
                 y=table[f"{column}_{value}"].to_numpy(),
                 mode="lines+markers",
-                name=_short(name),
+                name=short(name),
                 legendgroup=name,
                 showlegend=column == "val",
                 line=dict(color=colour, dash=dash, width=2.5 if column == "val" else 1.5),
@@ -54,11 +54,6 @@ def curves(
     figure.update_xaxes(title="minutes" if minutes else "epoch", rangemode="tozero")
     figure.update_yaxes(tickformat=".0%" if value == "accuracy" else "", rangemode="tozero")
     return figure
-
-
-def _short(name: str, most: int = 32) -> str:
-    """Of a name that no legend on a phone has room for, its beginning and its end."""
-    return name if len(name) <= most else f"{name[: most // 2]}…{name[-most // 2 + 1 :]}"
 
 
 def show_curves(runs: Sequence[Run]) -> None:

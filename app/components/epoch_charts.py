@@ -14,11 +14,11 @@ from tinymodel.explain.timelapse import Moment
 def accuracy(epochs: pd.DataFrame, at: int, total: int, *, key: str) -> None:
     """Training and validation accuracy of a run of `total` epochs."""
     figure = go.Figure()
-    for column, name, colour in (
-        ("train_accuracy", "training", palette.TRAIN),
-        ("val_accuracy", "validation", palette.VALIDATION),
+    for column, name, colour, dash in (
+        ("train_accuracy", "training", palette.TRAIN, "dash"),
+        ("val_accuracy", "validation", palette.VALIDATION, "solid"),
     ):
-        line = dict(color=colour, width=2.5)
+        line = dict(color=colour, width=2.5, dash=dash)
         _add(figure, epochs["epoch"], epochs[column], name, line, at)
     last = epochs.iloc[-1] if len(epochs) else None
     said = (

@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from components import gallery
+from components import gallery, no_pictures
 from components.messages import plain
 from components.own_photo import choose_photo
 from components.pickers import choose, forget
@@ -24,6 +24,7 @@ from tinymodel.scores import mistakes
 
 SOURCES = {"class": "By class", "mistakes": "From the mistakes", "upload": "My own picture"}
 THUMBNAILS = 60
+TWO_ROWS = 152  # pixels
 MOST = 48  # images that are studied at once
 MORE = 6  # that one click adds
 
@@ -58,9 +59,8 @@ def choose_subjects(
     try:
         dataset = run_dataset(run)
     except UserError as error:
-        st.info(
-            plain(f"{error} Until then you can look at a picture of your own."),
-            icon=":material/info:",
+        no_pictures.show(
+            run, error, "Here you choose a picture; until then you can look at one of your own."
         )
         return own_picture()
     with controls:
@@ -217,7 +217,8 @@ def pick(dataset: PreparedDataset, rows: np.ndarray, chosen: list[int], several:
         st.caption(
             f"{len(chosen)} chosen, {MOST} at most: a click adds a picture or takes it away."
         )
-    with st.container(height=128 if len(rows) > 12 else "content", border=False, key="strip"):
+    many = len(rows) > 12
+    with st.container(height=TWO_ROWS if many else "content", border=False, key="strip"):
         clicked = gallery.grid(
             dataset.images[rows],
             hints=[f"{name}, image {row}" for name, row in zip(names, rows, strict=True)],
@@ -226,6 +227,8 @@ def pick(dataset: PreparedDataset, rows: np.ndarray, chosen: list[int], several:
             clickable=True,
             selected=framed if several else (framed[0] if framed else None),
         )
+    if many:
+        st.caption(f"{len(rows)} pictures: scroll in them for more.")
     if clicked is None:
         return
     row = int(rows[clicked])

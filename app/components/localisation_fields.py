@@ -7,8 +7,8 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from components import four_fields, gallery, palette
-from components.messages import percent, show_error
+from components import four_fields, gallery, no_pictures, palette
+from components.messages import percent
 from components.pickers import choose_class, choose_page, forget
 from tinymodel.data import PreparedDataset
 from tinymodel.errors import UserError
@@ -93,7 +93,7 @@ def show_gallery(run: Run, chosen: pd.DataFrame, field: str) -> None:
     try:
         dataset = run_dataset(run)
     except UserError as error:
-        show_error(f"The pictures cannot be shown. {error}")
+        no_pictures.show(run, error, "Here the pictures appear, with where the network looked.")
         return
     queries = [dict(run=run.name, image=int(index)) for index in shown["index"]]
     clicked = gallery.grid(

@@ -1,6 +1,7 @@
 """What pages say when something is missing, wrong, or takes a while."""
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -14,15 +15,20 @@ from tinymodel.training.supervisor import about, duration
 
 __all__ = [
     "about",
+    "concerns",
     "duration",
     "invite",
     "missing",
     "percent",
     "plain",
+    "short",
     "show_error",
     "show_job",
     "user_errors",
 ]
+
+
+LINGERS = 60  # seconds
 
 
 def invite(
@@ -59,6 +65,11 @@ def user_errors() -> Iterator[None]:
         show_error(error)
 
 
+def concerns(job: Job, mine: bool) -> bool:
+    """Whether a page says something of this job: how it failed matters to who asked, and to others for a minute."""
+    return job.active or mine or time.monotonic() - job.ended < LINGERS
+
+
 def show_job(job: Job, *, stoppable: bool = True) -> None:
     """How far a job is, how long it still takes, and a way out; the page reruns once when it has ended.
 
@@ -89,6 +100,11 @@ def _follow(job: Job, stoppable: bool) -> None:
                 icon=":material/stop:",
                 on_click=lambda: role.may_stop(job) and job.stop(),
             )
+
+
+def short(name: str, most: int = 32) -> str:
+    """Of a name that no list or legend on a phone has room for, its beginning and its end."""
+    return name if len(name) <= most else f"{name[: most // 2]}…{name[-most // 2 + 1 :]}"
 
 
 def percent(fraction: float | None) -> str:

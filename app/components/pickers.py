@@ -1,11 +1,11 @@
 """Choices that several pages share. The address is where they are kept, so a link shows the same to everybody."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from components.messages import missing, percent, plain, show_error
+from components.messages import missing, percent, plain, short, show_error
 from tinymodel.data import ClassInfo
 from tinymodel.errors import UserError
 from tinymodel.runs import Run, list_runs
@@ -82,7 +82,7 @@ def choose_run(
     default = usable[0].name if usable else next(iter(runs))
     chosen = choose(
         label,
-        {name: _title(run) for name, run in runs.items()},
+        _titles(runs.values()),
         name=name,
         default=default,
         help="A training run: whose network is studied here. Its best weights so far are used.",
@@ -96,12 +96,19 @@ def choose_run(
         st.stop()
 
 
+def _titles(runs: Iterable[Run]) -> dict[str, str]:
+    """By name, what a list shows: long names without their middle, unless that makes two of them alike."""
+    titles = {run.name: _title(run) for run in runs}
+    shown = list(titles.values())
+    return {name: title if shown.count(title) == 1 else name for name, title in titles.items()}
+
+
 def _title(run: Run) -> str:
     try:
         best = run.best_accuracy
     except (OSError, ValueError):
         best = None
-    return run.name if best is None else f"{run.name} · {percent(best)}"
+    return short(run.name) if best is None else f"{short(run.name)} · {percent(best)}"
 
 
 def choose_class(

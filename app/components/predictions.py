@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from components.messages import missing, percent, show_error
+from components import no_pictures
+from components.messages import missing, percent
 from components.work import result_of
 from tinymodel.errors import UserError
 from tinymodel.evaluation import (
@@ -63,7 +64,7 @@ def images_of(run: Run) -> np.ndarray | None:
     try:
         return run_dataset(run).images
     except UserError as error:
-        show_error(f"The pictures cannot be shown. {error}")
+        no_pictures.show(run, error, "Here the pictures appear, with what the network says.")
         return None
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from components import gallery, presenter, role, uploads
-from components.messages import show_job, user_errors
+from components.messages import concerns, show_job, user_errors
 from components.pickers import forget
 from tinymodel import jobs
 from tinymodel.data import (
@@ -44,11 +44,19 @@ def follow() -> None:
             st.query_params["dataset"] = job.result
             st.toast(f"{job.result} is ready.", icon=":material/check:")
         return
+    mine = ASKED in st.session_state
+    if not concerns(job, mine):
+        return
     with st.container(border=True, key="preparation"):
         st.markdown(f"**{job.label}**")
         show_job(job)
         if not job.active:
-            presenter.button("All right", to="put this away", on_click=jobs.forget, args=(JOB,))
+            presenter.button("All right", to="put this away", on_click=put_away)
+
+
+def put_away() -> None:
+    jobs.forget(JOB)
+    st.session_state.pop(ASKED, None)
 
 
 @st.dialog("Get pictures", width="large")

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from components import presenter, report_button, role, runs_table, uploads
-from components.messages import plain, show_error, show_job, user_errors
+from components.messages import concerns, plain, show_error, show_job, user_errors
 from tinymodel import jobs
 from tinymodel.data.disk import format_bytes
 from tinymodel.errors import UserError
@@ -187,6 +187,11 @@ def begin_import(work: Callable, name: str) -> None:
     st.session_state[ASKED] = True
 
 
+def put_away() -> None:
+    jobs.forget(JOB)
+    st.session_state.pop(ASKED, None)
+
+
 def follow_import() -> None:
     """The import that is going on, or how the last one failed; whoever asked for it is shown the run."""
     job = jobs.find(JOB)
@@ -194,11 +199,11 @@ def follow_import() -> None:
         runs_table.show([job.result.run.name])
         st.toast(f"{plain(job.result.run.name)} is here.", icon=":material/check:")
         st.session_state[SAID] = job.result.left_out
-    elif job is not None and job.state != "done":
+    elif job is not None and job.state != "done" and concerns(job, ASKED in st.session_state):
         with st.container(border=True, key="importing"):
             show_job(job)
             if not job.active:
-                presenter.button("All right", to="put this away", on_click=jobs.forget, args=(JOB,))
+                presenter.button("All right", to="put this away", on_click=put_away)
     if left_out := st.session_state.get(SAID):
         names = ", ".join(left_out[:5]) + (" …" if len(left_out) > 5 else "")
         st.info(

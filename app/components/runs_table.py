@@ -94,7 +94,7 @@ def summary(run: Run) -> dict:
 
 
 COLUMNS = dict(
-    name=st.column_config.TextColumn("Run", pinned=True, width=175),
+    name=st.column_config.TextColumn("Run", width=175),
     accuracy=st.column_config.NumberColumn(
         "Accuracy",
         width=75,

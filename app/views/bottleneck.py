@@ -1,8 +1,9 @@
 """Bottleneck: what the k-th layer knows."""
 
 import streamlit as st
+from components import no_pictures
 from components.bottleneck import measure, see, teach, widen
-from components.messages import missing, plain, show_error
+from components.messages import missing, plain
 from components.pickers import choose, choose_run, forget
 from components.work import result_of
 
@@ -83,7 +84,9 @@ def features_of(run: Run, *, needed: bool) -> Study | None:
     try:
         run_dataset(run)
     except UserError as error:
-        show_error(error)
+        no_pictures.show(
+            run, error, "Here you see and measure what each layer makes of the run's pictures."
+        )
         if needed:
             st.stop()
         return None

@@ -98,12 +98,15 @@ def show_facts(dataset: PreparedDataset) -> None:
     notes = dataset.info.get("notes", {})
     if "shortcut" in notes:
         pairs = " and ".join(" with ".join(pair) for pair in notes.get("look_alikes", []))
-        st.info(
-            f"**There is a trap in it, on purpose: the class {notes['shortcut_class']}.** {notes['shortcut']} "
-            "A network may learn the background instead of the thing (a shortcut): look for it with Grad-CAM."
-            + (f" Easily confused besides: {pairs}." if pairs else ""),
+        with st.expander(
+            "There is a trap in these pictures, on purpose. Find it yourself first, then look here",
             icon=":material/psychology_alt:",
-        )
+        ):
+            st.markdown(
+                f"**It is the class {notes['shortcut_class']}.** {notes['shortcut']} "
+                "A network may learn the background instead of the thing (a shortcut): look for it with Grad-CAM."
+                + (f" Easily confused besides: {pairs}." if pairs else "")
+            )
 
 
 def show_left_out(dataset: PreparedDataset) -> None:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 import streamlit as st
-from components import localisation_charts, localisation_fields
+from components import localisation_charts, localisation_fields, no_pictures
 from components.localisation_charts import points
 from components.messages import invite, missing, percent, plain, user_errors
 from components.pickers import choose, choose_run, forget
@@ -90,10 +90,15 @@ def offer_to_measure(run: Run, again: bool) -> bool:
     """Whether the button has just been pressed."""
     try:
         dataset = run_dataset(run)
-    except UserError:
+    except UserError as error:
         if again:
             return False  # what was measured can be shown without it
-        raise
+        no_pictures.show(
+            run,
+            error,
+            "Here you see, measured on every picture, whether the heat lies on the thing.",
+        )
+        return False
     count = sum(len(localisation.boxed(run, dataset, split)) for split in localisation.SPLITS)
     if not count:
         invite(

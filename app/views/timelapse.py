@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import streamlit as st
-from components import epoch_charts, gallery, presenter, role
+from components import epoch_charts, gallery, no_pictures, presenter, role
 from components.messages import missing, percent, show_error, user_errors
 from components.pickers import choose_class, choose_run, forget
 
@@ -39,6 +39,12 @@ def main() -> None:
         )
     try:
         dataset = run_dataset(run)
+    except UserError as error:
+        no_pictures.show(
+            run, error, "Here the same pictures are shown after every epoch, with their heat maps."
+        )
+        st.stop()
+    try:
         moments = read_moments(run)
         epochs = run.epochs()
     except UserError as error:

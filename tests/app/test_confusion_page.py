@@ -141,7 +141,7 @@ def test_without_its_dataset_the_numbers_are_still_there(app, scored_run):
 
     shutil.rmtree(open_dataset("six").folder)
     open_page(app, true="n00000002")
-    assert "The pictures cannot be shown." in texts(app)
+    assert "The pictures are not here" in texts(app)
     assert component(app, "confusion_matrix")
 
 

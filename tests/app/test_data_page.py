@@ -158,7 +158,7 @@ def test_draws_of_one_picture_differ_and_renew(app, small_dataset):
     assert len({item["source"] for item in grid(app, 1)["pictures"]}) == 2
 
 
-def test_sample_says_openly_where_its_trap_is(app, folders):
+def test_sample_says_openly_where_its_trap_is_to_who_asks(app, folders):
     notes = dict(
         shortcut_class="cow",
         shortcut="It stands in a meadow.",
@@ -172,13 +172,14 @@ def test_sample_says_openly_where_its_trap_is(app, folders):
         rows = [dict(split=s, label=k, source="") for s in ("train", "val") for k in (0, 1)]
         writer.add(images, rows)
     open_page(app)
-    (info,) = app.info
+    (trap,) = [each for each in app.expander if "on purpose" in each.label]
+    assert "cow" not in trap.label  # who wants to find it alone can
     for words in (
         "the class cow",
         "It stands in a meadow.",
         "apple with tomato and bus with lorry",
     ):
-        assert words in info.value
+        assert words in trap.markdown[0].value
     assert "It has no box" in texts(app)
 
 

@@ -142,7 +142,7 @@ def test_ones_own_picture_is_explained_even_without_the_dataset(app, run, gone):
     if gone:
         remove_dataset("small")
     open_page(app, source="upload")
-    assert ("not here; prepare it on the Data page. Until then" in texts(app)) is gone
+    assert ("The pictures are not here" in texts(app)) is gone
     assert not shown(app)
     app.file_uploader[0].upload("cat.png", picture(), "image/png").run()
     assert not app.exception

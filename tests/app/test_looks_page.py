@@ -164,7 +164,7 @@ def test_without_its_dataset_what_was_measured_is_still_shown(app, measured):
     table = localisation.kept(measured, "val")
     open_page(app, field=findings.fields(table).value_counts().index[0])
     assert component(app, "four_fields") is not None
-    assert "The pictures cannot be shown" in texts(app)
+    assert "The pictures are not here" in texts(app)
 
 
 @pytest.mark.parametrize(

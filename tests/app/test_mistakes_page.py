@@ -161,7 +161,7 @@ def test_without_its_dataset_the_page_still_names_the_mistakes(app, run):
     evaluate_run(run)
     remove_dataset("small")
     open_page(app)
-    assert "The pictures cannot be shown. The dataset 'small'" in texts(app)
+    assert "The pictures are not here" in texts(app)
     assert len(app.dataframe[0].value) > 0
 
 

@@ -4,13 +4,14 @@ The pages come from `frame.py`, so one that is added is looked at too.
 """
 
 import ast
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from conftest import APP, write_scored_run
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tinymodel.config import TrainConfig
 from tinymodel.data import prepare_sample
@@ -61,7 +62,7 @@ ADDRESSES = {
     "runs": (f"runs=first,{SECOND}",),
     "compare": (f"run=first&other={SECOND}",),
     **dict.fromkeys(("gradcam", "looks", "timelapse", "confusion", "bottleneck"), ("run=first",)),
-    "mistakes": ("run=first", "run=first&image=240"),
+    "mistakes": ("run=first", "run=first&image=133"),
 }
 
 
@@ -207,9 +208,10 @@ STOP = """() => {
     const parts = ['outline', 'boxShadow', 'borderColor', 'backgroundColor', 'color', 'opacity', 'textDecorationLine']
     const looks = (nodes) => nodes.map((node) => parts.map((part) => getComputedStyle(node)[part]).join()).join()
     const last = window.lastStop
-    const said = { changed: !last || last.looks !== looks(last.nodes) }  // it looks different without the focus
     let node = document.activeElement
     while (node?.shadowRoot?.activeElement) node = node.shadowRoot.activeElement
+    const within = last && node?.closest('[data-testid=stMultiSelect]')?.contains(last.nodes[0])  // one frame for all of it
+    const said = { changed: !last || within || last.looks !== looks(last.nodes) }  // it looks different without the focus
     window.lastStop = null
     if (!node || node === document.body) return { ...said, over: true }
     const nodes = [node, ...node.querySelectorAll('*')].slice(0, 40)
@@ -253,6 +255,116 @@ def go_through(tab: Page, most: int = 60) -> list[str]:
 CONTROLS = """() => document.querySelectorAll('[data-testid=stMain] :is(button:not([tabindex="-1"]), a[href], input):enabled').length"""
 
 
+# Links
+
+LINKS = {  # page → address, and what is to be seen: the value of a field, a chosen button (None), or words
+    "overview": ("tour=2", {"text": "2 of 5"}),
+    "data": (
+        "dataset=sample&class=s03&split=val&image=133&changes=mirror",
+        {"Class": "cow", "Changes by chance (augmentation)": "Mirrored", "text": "(image 133)",
+         "For validation (never learnt from)": None},
+    ),
+    "network": (
+        "width=32&n-classes=20&norm=Group&convolution=Depthwise&skip=false&layers=true",
+        {"Normalisation": "Group", "Convolutions": "Depthwise", "text": "32 maps"},
+    ),
+    "train": ("run=new&dataset=sample&preset=Reference", {"Reference": None}),
+    "runs": ("runs=first&over=Minutes&training=true", {"Minutes": None, "text": "Settings"}),
+    "gradcam": (
+        "run=first&view=layers&images=133,155&method=layercam&draw=cells&scale=same&all=true",
+        {"Layers": None, "Cells": None, "All alike": None, "Method": "LayerCAM", "text": "2 chosen"},
+    ),
+    "looks": ("run=first&split=train", {"Training": None, "text": "On average"}),
+    "timelapse": ("run=first&epoch=1&comparable=true", {"slider": "1"}),
+    "mistakes": (
+        "run=first&show=all&sort=sure&true=s03&confidence=0-99&image=133",
+        {"Show": "All pictures", "Order": "Surest first (highest confidence)",
+         "What it is (true class)": "cow (10)", "text": "Image 133"},
+    ),
+    "confusion": (
+        "run=first&count=5&order=worst&true=s03&predicted=s03",
+        {"5": None, "Order": "Worst class first", "text": "true: cow / says: cow"},
+    ),
+    "compare": (f"run={SECOND}&other=first&show=both", {"text": "Both right"}),
+    "bottleneck": ("run=first&map=pca3&classes=s00,s03&k=4", {"3-D (PCA)": None, "text": "k = 4"}),
+    "glossary": ("q=loss", {"Look for a word": "loss"}),
+}  # fmt: skip
+NONSENSE = "&".join(
+    f"{name}=no~such<b>"
+    for name in [
+        "run",
+        "other",
+        "runs",
+        "dataset",
+        "class",
+        "split",
+        "image",
+        "images",
+        "page",
+        "changes",
+        "view",
+        "preset",
+        "layer",
+        "method",
+        "target",
+        "scale",
+        "draw",
+        "source",
+        "field",
+        "epoch",
+        "show",
+        "sort",
+        "true",
+        "predicted",
+        "confidence",
+        "pick",
+        "heat",
+        "count",
+        "order",
+        "part",
+        "map",
+        "k",
+        "classes",
+        "shots",
+        "draw",
+        "beside",
+        "probe",
+        "width",
+        "n-classes",
+        "norm",
+        "skip",
+        "q",
+        "term",
+        "on",
+        "tour",
+        "over",
+    ]
+).replace("<b>", "%3Cb%3E")
+
+
+@pytest.mark.parametrize("page", pages())
+def test_a_link_shows_the_same_in_a_fresh_browser_and_a_wrong_one_the_page(server, chromium, page):
+    query, facts = LINKS.get(page, ("", {}))
+    context = chromium.new_context(viewport=size("laptop"))
+    tab = context.new_page()
+    open_page(tab, server, page, query)
+    for name, value in facts.items():
+        if name == "text":
+            expect(tab.get_by_text(value).first).to_be_visible(timeout=SOON)
+        elif value is None:
+            chosen = tab.get_by_role("radio", name=name, exact=True, checked=True)
+            expect(chosen).to_be_visible(timeout=SOON)
+        else:  # by its label, which also a field behind a dialog keeps
+            field = tab.locator(
+                "main input[type=range]" if name == "slider" else f"main [aria-label='{name}']"
+            )
+            expect(field.first).to_have_value(value, timeout=SOON)
+    open_page(tab, server, page, NONSENSE)
+    expect(tab.get_by_role("heading", level=1)).to_be_visible(timeout=SOON)
+    assert not tab.locator("[data-testid=stException], main b:has-text('no~such')").count()
+    context.close()
+
+
 def test_nothing_is_cut_off_or_wider_than_the_screen(visit):
     assert not visit.layout, "\n".join(visit.layout)
 
@@ -268,3 +380,12 @@ def test_the_console_is_empty_and_no_other_host_is_asked(visit):
 
 def test_tab_reaches_the_controls_and_shows_where_it_is(visit):
     assert not visit.keyboard, "\n".join(visit.keyboard)
+
+
+BAD = re.compile(r"warn|error|deprecat|traceback|exception|no runtime", re.IGNORECASE)
+
+
+def test_the_log_of_the_server_is_empty_after_all_of_this(server):
+    log = server.log.read_text(encoding="utf-8")
+    bad = [line for line in log.splitlines() if BAD.search(line)]
+    assert not bad, "\n".join(bad)

@@ -94,7 +94,9 @@ def make_another(run: Run) -> None:
     if st.session_state.pop("go-to-train", False):
         st.switch_page(
             "views/train.py",
-            query_params=dict(run="new", preset=config.preset, dataset=config.dataset),
+            query_params=dict(
+                run="new", preset=PRESETS[config.preset].title, dataset=config.dataset
+            ),  # the title: a bound choice is in the address as it is shown
         )
 
 
