@@ -134,7 +134,8 @@ def test_choosing_a_class_goes_to_its_first_image(app, run, small_dataset):
 
 def test_without_predictions_the_mistakes_are_linked(app, run):
     open_page(app, source="mistakes")
-    assert [link.proto.label for link in app.get("page_link")] == ["Find this run's mistakes first"]
+    links = [link.proto.label for link in app.get("page_link")]
+    assert "Find this run's mistakes first" in links
 
 
 @pytest.mark.parametrize("gone", [False, True])
