@@ -35,7 +35,7 @@ def offer() -> None:
     except UserError:  # the Runs page says so
         return
     if duration > 0:
-        st.caption("No time to train? See a training that has ended once more, faster.")
+        st.caption("No time to train? Watch one that is finished once more, faster.")
         st.button(
             f"Play {plain(run.name)} again",
             icon=":material/replay:",

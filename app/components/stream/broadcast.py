@@ -11,7 +11,7 @@ import anyio.to_thread
 
 from components.stream.feeds import Drawn, Feed, ReplayFeed, event
 from tinymodel.errors import UserError
-from tinymodel.replay import Replay, recording
+from tinymodel.replay import Recording, Replay, recording
 from tinymodel.runs import ACTIVE, Progress, Run, list_runs
 from tinymodel.training.supervisor import about
 
@@ -51,13 +51,13 @@ def describe(run: Run) -> dict[str, Any]:
     )
 
 
-def describe_replay(replay: Replay) -> dict[str, Any]:
+def describe_replay(replay: Replay, tables: Recording | None = None) -> dict[str, Any]:
     """The same of a run that is played back, as it stood at the moment that is seen now.
 
     Raises:
         UserError: The run is gone, or its tables are damaged.
     """
-    tables, now = recording(Run.open(replay.run)), time.time()
+    tables, now = tables or recording(Run.open(replay.run)), time.time()
     moment = min(replay.moment(now), tables.duration)
     ended = moment >= tables.duration
     return dict(
@@ -177,8 +177,7 @@ class Hub:
         replays = {}
         for name, feed in self.feeds.items():
             if isinstance(feed, ReplayFeed) and name not in self.gone:
-                with contextlib.suppress(UserError, KeyError, OSError):
-                    replays[name] = describe_replay(feed.replay)
+                replays[name] = describe_replay(feed.replay, feed.recording)
         self.statuses = self._found | replays
 
     def _search(self, watched: list[str]) -> None:
