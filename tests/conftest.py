@@ -103,6 +103,23 @@ def finished_run(small_dataset):
 
 
 @pytest.fixture
+def run(finished_run):
+    """`finished_run` with weights by chance: enough to look through. Jobs that read it end before its folder goes."""
+    import torch
+
+    from tinymodel import checkpoint, jobs
+    from tinymodel.network import BottleneckNet
+
+    torch.manual_seed(1)
+    weights = BottleneckNet(classes=3, width=4).state_dict()
+    state = dict(weights=weights, epoch=2, val_accuracy=0.3)
+    checkpoint.save(state, finished_run.folder / "best.pt")
+    yield finished_run
+    for job in jobs.active():
+        job.wait(10)
+
+
+@pytest.fixture
 def app(folders):
     """The whole app in Streamlit's test harness, on empty folders; `app.switch_page("views/train.py")` and so on."""
     from streamlit.testing.v1 import AppTest

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 import torch
 
-from tinymodel import checkpoint
 from tinymodel.data.batches import normalize
 from tinymodel.data.prepared import open_dataset
 from tinymodel.errors import UserError
@@ -16,15 +15,6 @@ from tinymodel.explain.gradcam import LAST_BLOCK, raw_maps
 from tinymodel.network import BottleneckNet
 
 MEAN, STD = (0.48, 0.45, 0.40), (0.28, 0.27, 0.28)
-
-
-@pytest.fixture
-def run(finished_run):
-    torch.manual_seed(1)
-    weights = BottleneckNet(classes=3, width=4).state_dict()
-    file = finished_run.folder / "best.pt"
-    checkpoint.save(dict(weights=weights, epoch=2, val_accuracy=0.3), file)
-    return finished_run
 
 
 def spots(*places: tuple[int, int]) -> np.ndarray:
