@@ -183,13 +183,14 @@ def picture(
         side: Its width in CSS pixels; None fills the column.
     """
     large = enlarge(image, 2 * (side or 320), smooth)
-    # PNG: Streamlit would choose JPEG, which smears the edges of pixels.
+    # PNG for crisp pixels, whose edges JPEG smears. Of a smooth picture it would take 90 ms of the processor and 300 kB,
+    # at every click of everybody, instead of 2 and 100.
     st.image(
         large,
         caption=caption or None,
         width=side or "stretch",
         alt=alt or caption or "A picture",
-        output_format="PNG",
+        output_format="JPEG" if smooth else "PNG",
     )
 
 

@@ -79,16 +79,18 @@ def show_pictures(
     heat = render.heat_map(result.heat, side=SIDE, smooth=smooth)
     cells = f"{result.heat.shape[1]}×{result.heat.shape[0]} cells"
     with second:
-        gallery.picture(heat, side=None, caption=f"Heat map for {target}: {cells}")
+        gallery.picture(heat, side=None, smooth=smooth, caption=f"Heat map for {target}: {cells}")
     with third:
         if subject.photo is None:
             mixed = render.overlay(
                 subject.pixels, result.heat, opacity=opacity, side=SIDE, smooth=smooth
             )
-            gallery.picture(mixed, side=None, caption="Both together")
+            gallery.picture(mixed, side=None, smooth=smooth, caption="Both together")
         else:
             mixed = subject.photo.overlay(subject.crop, result.heat, opacity=opacity, smooth=smooth)
-            gallery.picture(mixed, side=None, caption="Both together, as sharp as your picture is")
+            gallery.picture(
+                mixed, side=None, smooth=True, caption="Both together, as sharp as your picture is"
+            )
     if result.blank:
         st.info(
             f"The heat map is empty: at this block nothing in the picture speaks for {plain(target)} (no positive "
