@@ -79,6 +79,7 @@ function curves(root, data) {
       font: { color: text, family: style('--st-font', 'sans-serif'), size: 14 },
       annotations: data.replay ? [{ text: 'replay', xref: 'paper', yref: 'paper', x: 1, y: 0, xanchor: 'right',
         yanchor: 'bottom', showarrow: false, opacity: 0.75, font: { size: 16 } }] : [],
+      hoverlabel: { font: { size: 14 } },
       legend: { orientation: 'h', x: 0, y: 1.02, yanchor: 'bottom' }, hovermode: 'closest',
       xaxis: { ...axis, title: { text: 'epoch' }, range: [0, data.epochs * 1.015],
         dtick: data.epochs <= 7 ? 1 : data.epochs <= 15 ? 2 : undefined },
