@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from components import role
+from components import role, stream
 from components.messages import plain, show_error
 from components.pictures import prefix
 from components.presenter_code import LASTS, Busy, Door
@@ -24,7 +24,7 @@ ENTER_URL = "/presenter/enter"
 LARGEST = 2000  # bytes of a post
 ICON = ":material/co_present:"
 
-door = Door()
+door = Door(closing=lambda: stream.hub.closing)
 
 
 def button(
@@ -56,9 +56,8 @@ def button(
 
 
 def say_no(action: str) -> None:
-    """The sentence of `refusal`, calmly."""
-    with st.container(width="stretch"):
-        st.info(plain(role.refusal(action)), icon=ICON)
+    """The sentence of `role.refusal`, calmly; in a row of buttons of its own width, so that it is not squeezed."""
+    st.info(plain(role.refusal(action)), icon=ICON, width=420)
 
 
 # Where the code is entered

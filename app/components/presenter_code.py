@@ -50,8 +50,9 @@ class Door:
         self,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        closing: Callable[[], bool] = lambda: False,  # whether the server ends: nobody waits then
     ):
-        self._clock, self._sleep = clock, sleep
+        self._clock, self._sleep, self._closing = clock, sleep, closing
         self._wrong, self._last = 0, 0.0
         self._turn = asyncio.Lock()  # first come, first served, and of each address one at a time:
         self._lines: dict[str, asyncio.Lock] = {}  # so addresses take turns
@@ -79,6 +80,8 @@ class Door:
         self._waiting[line] += 1
         try:
             async with lock, self._turn:
+                if self._closing():
+                    raise Busy
                 await self._sleep(self.delay)
                 if same(given, code):
                     self._wrong = 0

@@ -137,6 +137,26 @@ def test_with_too_many_addresses_waiting_this_machine_is_still_heard(door):
     asyncio.run(room())
 
 
+def test_nobody_waits_on_a_server_that_ends(clock):
+    ends = []
+    door = Door(clock, clock.sleep, closing=lambda: bool(ends))
+
+    async def room():
+        tasks = [
+            asyncio.create_task(door.check("x", CODE, f"10.0.0.{i}"))
+            for i in range(30)
+            for _ in range(5)
+        ]
+        await asyncio.sleep(0)
+        ends.append(True)
+        began = clock.now
+        answers = await asyncio.gather(*tasks, return_exceptions=True)
+        assert clock.now - began <= LONGEST
+        assert sum(isinstance(answer, Busy) for answer in answers) >= 149
+
+    asyncio.run(room())
+
+
 def test_codes_are_compared_in_constant_time(monkeypatch):
     compared = []
 
