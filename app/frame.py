@@ -61,7 +61,7 @@ name = chosen.url_path or "overview"
 body = st.container(key="page")
 with st.container(key="foot"):  # before the page, which may end early
     page_words.link(name)
-views = {each.url_path: each for pages in sections.values() for each in pages}
+views = {each.url_path for pages in sections.values() for each in pages}
 with body, follow.view(chosen, views):
     tour.bar(name)
     chosen.run()

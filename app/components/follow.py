@@ -1,11 +1,12 @@
 """Follow the presenter: the page and the address of one tab go to every browser, and students' pages go there if they like.
 
 What the presenter shows travels with the status of the event stream (`stream.hub.teacher`); the browser of who follows
-goes there as with Back and Forward, and a page is run again only when the view has changed. Only the address travels, never what lives in a session: no photo, no text half typed.
+goes there as with Back and Forward, and a page is run again only when the view has changed. Only the address travels,
+never what lives in a session: no photo, no text half typed.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,14 +43,14 @@ _showing: Showing | None = None
 
 
 @contextmanager
-def view(chosen: st.Page, pages: Mapping[str, st.Page]) -> Iterator[None]:
+def view(chosen: st.Page, pages: Set[str]) -> Iterator[None]:
     """Around the page: tells the class where the presenter is, and a student whether they are still there too.
 
     Args:
-        pages: The pages by their path in the address.
+        pages: The paths in the address that are pages.
     """
     if role.with_a_class() and not role.is_presenter():
-        _follow(_address(chosen), set(pages))
+        _follow(_address(chosen), pages)
     publishes = shows_this_tab()
     if publishes:
         publish(_address(chosen))
