@@ -82,10 +82,12 @@ def pictures(room: Room) -> str:
         )
     if room.drawing:
         return "The pictures are being drawn this moment and appear here by themselves. Wait for them, or go on."
-    return (
-        "All that a network ever learns from are pictures and their names. There are none yet: "
-        "press “Make the sample”, which takes seconds."
+    how = (
+        "press “Make the sample”, which takes seconds"
+        if role.is_presenter()
+        else "the presenter will get some"
     )
+    return f"All that a network ever learns from are pictures and their names. There are none yet: {how}."
 
 
 def start(room: Room) -> str:
@@ -174,7 +176,7 @@ STEPS = (
         "Look at the pictures",
         pictures,
         lambda room: dict(dataset="sample") if "sample" in room.datasets else {},
-        lambda room: not room.datasets and not room.drawing,
+        lambda room: not room.datasets and not room.drawing and role.is_presenter(),
     ),
     Step(
         "train",

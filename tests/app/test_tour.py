@@ -155,16 +155,19 @@ def test_a_way_back(app, finished):
     assert "Back" not in labels(app)
 
 
-def test_another_page_keeps_the_step_and_leads_back_to_it(app, finished):
+@pytest.mark.parametrize("page", ["runs", "network"])
+def test_another_page_keeps_the_step_and_leads_back_to_it(app, finished, page):
     at(app, 4, "gradcam")
-    app.switch_page("views/runs.py")
+    app.switch_page(f"views/{page}.py")
     app.query_params.clear()
+    app.query_params["run"] = "done"  # both pages may know the name, which must not collide
     app.run()
     assert query(app, "tour") == "4"
     assert "This step is on the page Grad-CAM" in said(app)
     press(app, "Go there")
+    assert not app.exception
     assert app.title[0].value == "Grad-CAM"
-    assert query(app, "tour") == "4"
+    assert query(app, "tour") == "4" and query(app, "run") == "done"
 
 
 def test_skipping_is_remembered(app, finished):
