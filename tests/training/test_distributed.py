@@ -1,10 +1,12 @@
 """Two processes that train together, as torchrun starts them, equal one."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,18 +22,33 @@ RECIPE = [
 ]
 
 
-def train(*arguments: str, processes: int = 1) -> subprocess.Popen:
-    command = [sys.executable, "-m"]
+# The command line, but after its first epoch it waits to be stopped.
+WAITING = """
+import sys
+import time
+
+from tinymodel.__main__ import main
+from tinymodel.training import supervisor
+
+
+def wait(run, epoch, network):
+    while epoch == 1 and not run.requested():
+        time.sleep(0.01)
+
+
+hooks = supervisor.epoch_hooks
+supervisor.epoch_hooks = lambda: (*hooks(), wait)
+sys.exit(main())
+"""
+
+
+def train(*arguments: str, processes: int = 1, script: Path | None = None) -> subprocess.Popen:
+    command, program = [sys.executable], [str(script)] if script else ["-m", "tinymodel"]
     if processes > 1:  # the "--": torchrun would take --run for an option of its own
-        command += [
-            "torch.distributed.run",
-            "--standalone",
-            f"--nproc-per-node={processes}",
-            "-m",
-            "--",
-        ]
+        command += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+        program.insert(-1, "--")
     return subprocess.Popen(
-        [*command, "tinymodel", "train", *arguments],
+        [*command, *program, "train", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -57,7 +74,7 @@ def assert_equal_within_rounding(one: Run, other: Run) -> None:
 
 
 @pytest.mark.usefixtures("small_dataset")
-def test_two_processes_learn_what_one_learns_and_either_can_take_up_the_others_run():
+def test_two_processes_learn_what_one_learns_and_either_can_take_up_the_others_run(tmp_path):
     recipe = [*RECIPE, "--epochs", "3", "--set", "optimizer=sgd"]
     alone = trained("alone", *recipe, "--run", "alone")
     together = trained("together", *recipe, "--run", "together", processes=2)
@@ -67,29 +84,26 @@ def test_two_processes_learn_what_one_learns_and_either_can_take_up_the_others_r
     assert_equal_within_rounding(alone, together)
 
     # Taken up in the middle by the other number of processes
+    script = tmp_path / "waiting.py"
+    script.write_text(WAITING)
     for name, processes in (("from-two-to-one", 1), ("from-one-to-two", 2)):
-        process = train(*recipe, "--run", name, processes=3 - processes)
+        process = train(*recipe, "--run", name, processes=3 - processes, script=script)
         stop_after_first_epoch(name, process)
         assert trained(name, "--resume", name, processes=processes).status == "finished"
         assert_equal_within_rounding(alone, Run.open(name))
 
 
 def stop_after_first_epoch(name: str, process: subprocess.Popen) -> None:
-    """Kill it as soon as its first checkpoint is there, or take it as it is if it was quicker: then end its tables."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            if (Run.open(name).folder / "last.pt").exists():
+    """End it while it waits for that."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(ValueError):  # the run does not exist yet
+            if len(Run.open(name).epochs()):
                 break
-        except ValueError:
-            pass
-        time.sleep(0.01)
+        time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
-    run = Run.open(name)
-    if run.status == "finished":
-        pytest.skip("the machine was too quick to be interrupted")
-    assert run.status == "stopped"
+    process.communicate(timeout=120)
+    assert Run.open(name).status == "stopped"
 
 
 @pytest.mark.usefixtures("small_dataset")
