@@ -142,7 +142,7 @@ def follow(job: jobs.Job) -> None:
     offer("Getting ready", "The sample is being made; then the training starts by itself.")
     show_job(job)
     if job.state == "done":
-        st.session_state.pop(ASKED, None)
+        # ASKED stays until Train takes it: the live card may interrupt this script run, and the way there would be lost.
         st.switch_page("views/train.py", query_params=dict(run=job.result))
     elif not job.active:
         train_button("Try again", "primary")

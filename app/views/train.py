@@ -25,11 +25,13 @@ from tinymodel.runs import ACTIVE, Run, list_runs
 from tinymodel.training.supervisor import describe, supervisor
 
 NEW = "new"
+ASKED = "asked-for-the-sample"  # in the session state, by Home: who clicked there has arrived
 BEGUN = "begun-run"  # in the session state: the run somebody has just begun, to be shown next
 
 
 def main() -> None:
     st.title("Train")
+    st.session_state.pop(ASKED, None)
     begun = st.session_state.get(BEGUN)
     if begun and st.query_params.get("run") != begun:
         st.query_params["run"] = (
