@@ -163,7 +163,7 @@ class Tab:
 
 async def events(port: int, run: str) -> AsyncIterator[tuple[str, dict]]:
     """Server-sent events of one stream, (kind, data) each, until the server ends it."""
-    reader, writer = await asyncio.open_connection("localhost", port)
+    reader, writer = await asyncio.open_connection("localhost", port, limit=1 << 24)
     head = f"GET /live/events?{urlencode(dict(run=run))} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n"
     writer.write(head.encode())
     try:

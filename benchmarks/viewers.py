@@ -32,6 +32,7 @@ GOALS = {  # page → share of the training's speed, seconds of an event, second
 }
 USABLE = 3.0  # seconds until the first page can be used
 GROWTH = 0.05  # of the server's memory
+SETTLED = 60  # seconds of a soak until everybody has opened every view once, and the memory for it is taken
 LOUD = re.compile("WARN|ERROR|Traceback")
 missed: list[str] = []
 
@@ -71,6 +72,10 @@ class Server:
     def get(self, path: str) -> str:
         with urllib.request.urlopen(self.url + path, timeout=10) as answer:
             return answer.read().decode()
+
+    def streams(self) -> int:
+        """Event streams that are open, by the app's own count."""
+        return json.loads(self.get("/live/streams"))["streams"]
 
     def sessions(self) -> tuple[int, int]:
         """By Streamlit's own count: sessions that are connected now, and how many have been disconnected so far."""
@@ -214,8 +219,9 @@ class Watched:
     clicks: list[tuple[float, str]] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     sessions: list[int] = field(default_factory=list)
+    streams: list[int] = field(default_factory=list)
     ended: int = 0  # sessions that the server lost, not we
-    memory: list[float] = field(default_factory=list)
+    memory: list[tuple[float, float]] = field(default_factory=list)  # seconds, MiB
     processor: float = 0.0
     seconds: float = 0.0
 
@@ -247,9 +253,15 @@ class Watched:
                 raise SystemExit("The viewers could not open their pages.")
             sessions, ended = server.sessions()
             self.sessions.append(sessions)
-            self.memory.append(server.memory())
-            yield
-            self.memory.append(server.memory())
+            self.streams.append(server.streams())
+            began = time.monotonic()
+
+            def look() -> None:
+                self.memory.append((time.monotonic() - began, server.memory()))
+
+            look()
+            yield look
+            look()
             self.ended += server.sessions()[1] - ended
             answer, _ = process.communicate("", timeout=60)
         except BaseException:
@@ -295,6 +307,7 @@ def judge(alone: Phases, control: Phases, watched: Phases, seen: Watched, argume
     speed, event, click = GOALS[arguments.page]
     n = arguments.viewers
     report("sessions, by the server's own count", str(seen.sessions), f"= {n}", set(seen.sessions) == {n})  # fmt: skip
+    report("event streams, by the app's count", str(seen.streams), f"= {n}", set(seen.streams) == {n})  # fmt: skip
     lost = len(seen.lost) + seen.ended
     report("viewers that were disconnected", f"{lost}", "= 0", lost == 0)
     for text in sorted(set(seen.lost)):
@@ -318,8 +331,11 @@ def judge(alone: Phases, control: Phases, watched: Phases, seen: Watched, argume
     ratio = watched.speed / control.speed
     text = "training with viewers / beside the burner (simulator accounted for)"
     report(text, f"{ratio:.1%}", f"≥ {speed:.0%}", ratio >= speed)
-    first, last = seen.memory[0], seen.memory[-1]
-    text, value = "server's memory, MiB, first and last", f"{first:.0f} → {last:.0f}"
+    settled = SETTLED if arguments.minutes else 0
+    first = next(memory for seconds, memory in seen.memory if seconds >= settled)
+    last = seen.memory[-1][1]
+    text = f"server's memory after {settled} s and at the end, MiB"
+    value = f"{first:.0f} → {last:.0f}"
     if arguments.minutes:
         report(text, value, f"< +{GROWTH:.0%}", last < first * (1 + GROWTH))
     else:
@@ -360,8 +376,8 @@ def main() -> None:
             alone, control, watched, seen = Phases(), Phases(), Phases(), Watched()
             for _ in range(rounds):
                 alone.add(server, lambda: run.whole_epochs(arguments.seconds))
-                with seen.viewers(server, run, shown or run.folder.name, arguments):
-                    watched.add(server, lambda: run.whole_epochs(stay))
+                with seen.viewers(server, run, shown or run.folder.name, arguments) as look:
+                    watched.add(server, lambda look=look: run.whole_epochs(stay, look))
                 with burning(seen.share):
                     control.add(server, lambda: run.whole_epochs(arguments.seconds))
             judge(alone, control, watched, seen, arguments)
