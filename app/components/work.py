@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable
 from typing import Any
+from uuid import uuid4
 
 import streamlit as st
 
@@ -34,3 +35,26 @@ def result_of(
             st.button("Try again", icon=":material/refresh:", on_click=jobs.forget, args=(key,))
         st.stop()
     return job.result
+
+
+def result_of_mine(
+    key: Hashable, function: Callable[[Callable[[float, str], None]], Any], **options: Any
+) -> Any:
+    """`result_of`, kept by this browser session alone: the list of jobs holds nothing of it, also if the tab is closed.
+
+    Of what is asked with one kind of key (its first part) the session keeps the latest.
+    """
+    mine = st.session_state.setdefault(f"mine-{key[0]}", {})  # the job holds it, not the session
+    shared = (*key, st.session_state.setdefault("mine", uuid4().hex))  # with nobody
+
+    def work(report: Callable[[float, str], None]) -> None:
+        found = function(report)
+        mine.clear()
+        mine[key] = found
+
+    if key not in mine:
+        if (job := jobs.find(shared)) and job.state == "done":  # its result has made room since
+            jobs.forget(shared)
+        result_of(shared, work, **options)
+    jobs.forget(shared)
+    return mine[key]

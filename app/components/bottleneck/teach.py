@@ -11,8 +11,7 @@ from components import gallery, presenter
 from components.bottleneck import learning, own_classes
 from components.messages import percent, plain, show_error
 from components.pickers import choose
-from components.work import result_of
-from tinymodel import jobs
+from components.work import result_of, result_of_mine
 from tinymodel.errors import UserError
 from tinymodel.evaluation import weights_version
 from tinymodel.explain import render
@@ -129,9 +128,6 @@ def learn(
     pixels = b"".join(name.encode() + images.tobytes() for name, images in own.items())
     digest = hashlib.sha256(pixels).hexdigest()
     key = ("lessons", str(run.folder), weights_version(run), layer, tuple(labels), digest)
-    mine = st.session_state.get("my-lessons")
-    if mine and mine[0] == key:
-        return mine[1]
 
     def work(report) -> dict[int, list[Lesson]]:
         lessons = {}
@@ -149,11 +145,8 @@ def learn(
                 lessons[shots].append(teach(run, study, layer, labels, own, shots, draw, known))
         return lessons
 
-    lessons = result_of(key, work, label="Teaching the new classifier", quick=True)
-    if own:
-        st.session_state["my-lessons"] = key, lessons
-        jobs.forget(key)
-    return lessons
+    ask = result_of_mine if own else result_of
+    return ask(key, work, label="Teaching the new classifier", quick=True)
 
 
 def show_answers(
@@ -166,19 +159,13 @@ def show_answers(
     st.subheader("What it says now, and where it looks", anchor=False)
     digest = hashlib.sha256(lesson.probe.weight.tobytes() + images.tobytes()).hexdigest()
     key = ("answers", str(run.folder), weights_version(run), lesson.layer, digest)
-    mine = st.session_state.get("my-answers")
-    if mine and mine[0] == key:
-        found = mine[1]
-    else:
-        found = result_of(
-            key,
-            lambda report: try_out(lesson, images, report=report),
-            label="Asking the new network where it looks",
-            quick=True,
-        )
-        if own:
-            st.session_state["my-answers"] = key, found
-            jobs.forget(key)
+    ask = result_of_mine if own else result_of
+    found = ask(
+        key,
+        lambda report: try_out(lesson, images, report=report),
+        label="Asking the new network where it looks",
+        quick=True,
+    )
     names = [item.name for item in lesson.classes]
     overlays = [
         render.overlay(image, each.heat, opacity=0.45, side=192, smooth=True)
