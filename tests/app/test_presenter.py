@@ -144,6 +144,23 @@ def test_in_an_empty_room_a_student_is_offered_no_way_to_get_pictures(app, folde
     assert not [item for item in shown.button if item.label == "Make the sample"]
 
 
+def test_a_student_draws_no_sample_where_its_pictures_are_missing(small_dataset, folders):
+    writer = RunWriter.create(run_info(small_dataset, TrainConfig(dataset="sample")), "drawn")
+    writer.close()
+    shown = AppTest.from_string(NO_PICTURES, default_timeout=20).run()
+    press(shown, "Draw the sample")
+    assert "Only the presenter can prepare pictures" in said(shown)
+    assert not jobs._jobs
+
+
+NO_PICTURES = """
+from components import no_pictures
+from tinymodel.errors import UserError
+from tinymodel.runs import Run
+no_pictures.show(Run.open("drawn"), UserError("It is gone."), "Here will be pictures.")
+"""
+
+
 def test_a_student_measures_no_speed_and_runs_no_range_test(app, small_dataset):
     shown = open_page(app, "train", run="new")
     assert any("when the presenter chooses" in item.value for item in shown.caption)
@@ -265,6 +282,7 @@ CHANGES = {  # what the app calls that starts, changes or deletes something for 
     ("remove_dataset", "views/data.py"),
     ("prepare_sample", "views/overview.py"),
     ("prepare_sample", "components/preparing.py"),
+    ("prepare_sample", "components/no_pictures.py"),
     ("prepare_sample", "components/first_start.py"),  # before anybody is there
     ("prepare_tiny_imagenet", "components/preparing.py"),
     ("prepare_zip", "components/preparing.py"),
