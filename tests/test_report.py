@@ -123,6 +123,13 @@ def test_without_its_dataset_it_says_so_and_keeps_the_numbers(scored_run):
     assert "Most frequent confusions" in page.text
 
 
+def test_without_weights_there_are_pictures_but_no_heat_maps(scored_run):
+    (scored_run.folder / "best.pt").unlink()
+    page = Page(write_report(scored_run))
+    assert "There are no heat maps in this report." in page.text and "no weights" in page.text
+    assert "More wrong answers" in page.text and "img" in page.tags
+
+
 def test_missing_answers_are_made(scored_run):
     (scored_run.folder / "predictions.parquet").unlink()
     page = Page(write_report(scored_run))

@@ -12,7 +12,6 @@ import pandas as pd
 
 from tinymodel import report_words as words
 from tinymodel.config import PRESETS
-from tinymodel.explain import render
 from tinymodel.report_drawing import (
     RATE,
     TRAIN,
@@ -21,23 +20,21 @@ from tinymodel.report_drawing import (
     chart,
     element,
     page,
-    picture,
 )
-from tinymodel.report_words import Findings, counted, percent, shorten, times
+from tinymodel.report_pictures import pictures
+from tinymodel.report_words import Findings, counted, name_of, percent, shorten, times
 from tinymodel.runs import Run
 from tinymodel.scores import (
     confused_pairs,
     confusion,
     per_class,
-    select,
     top5_accuracy,
 )
 from tinymodel.training.supervisor import duration
 
 Report = Callable[[float, str], None]
 MOST_CLASSES = 12  # in one table; of more, the best and the worst
-PAIRS, WRONG, HEAT = 6, 6, 3  # confusions, wrong answers, and heat maps of each kind
-SIDE = 160  # pixels of a heat map
+PAIRS = 6  # confusions
 OPTIMISERS = dict(sgd="SGD", muon="Muon")
 
 
@@ -182,7 +179,7 @@ def class_table(found: Findings) -> Element:
         )
         for row in classes.itertuples()
     ]
-    return table(title, ("Class", "Right", "Mostly taken for"), rows, number=1)
+    return table(title, ("Class", "Right", "Mostly taken for"), rows, numbers=(1,))
 
 
 def confusion_table(found: Findings) -> Element:
@@ -198,95 +195,22 @@ def confusion_table(found: Findings) -> Element:
         )
         for row in pairs.itertuples()
     ]
-    return table("Most frequent confusions", ("It was", "It said", "How often", "Of its pictures"), rows, number=2)  # fmt: skip
+    heads = ("It was", "It said", "How often", "Of its pictures")
+    return table("Most frequent confusions", heads, rows, numbers=(2, 3))
 
 
-def table(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]], number: int) -> Element:
-    """`number`: from which column on it holds numbers to be set to the right; a last column of words excepted."""
+def table(
+    title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]], numbers: tuple[int, ...]
+) -> Element:
+    """A table of words; the columns `numbers` are set to the right."""
 
     def look(place: int) -> dict[str, str]:
-        return dict(class_="number") if place >= number and heads[place] != "Mostly taken for" else {}  # fmt: skip
+        return dict(class_="number") if place in numbers else {}
 
-    head = element("tr", *(element("th", text, scope="col", **look(i)) for i, text in enumerate(heads)))  # fmt: skip
+    names = (element("th", text, scope="col", **look(i)) for i, text in enumerate(heads))
     body = (
         element("tr", *(element("td", text, **look(i)) for i, text in enumerate(row)))
         for row in rows
     )
-    return element(
-        "table", element("caption", title), element("thead", head), element("tbody", *body)
-    )
-
-
-def name_of(run: Run, label: int) -> str:
-    return shorten(run.classes[int(label)].name)
-
-
-# Pictures
-
-
-def pictures(found: Findings, report: Report) -> list[Element]:
-    """Heat maps and wrong answers, or the sentence that says why there are none."""
-    heading = element("h2", "Where it looks, and what it gets wrong")
-    if found.images is None or found.answers is None:
-        reason = found.why_not or "The run has no weights yet."
-        return [
-            heading,
-            element("p", f"There are no pictures in this report. {shorten(reason, 400)}"),
-        ]
-    answers = found.answers[found.answers["index"].between(0, len(found.images) - 1)]
-    right, wrong = (
-        select(answers, kind, sort="sure").drop_duplicates("label").head(HEAT)
-        for kind in ("right", "mistakes")
-    )
-    others = select(answers, "mistakes", sort="loss")
-    others = others[~others["index"].isin(wrong["index"])].drop_duplicates("label").head(WRONG)
-    total, done, parts = len(right) + len(wrong), 0, [heading]
-    for title, rows in (
-        ("Right and sure of it", right),
-        ("Wrong and sure of it", wrong),
-    ):
-        figures = []
-        for row in rows.itertuples():
-            report(done / total, f"Drawing heat map {done + 1} of {total}")
-            figures.append(heat_map(found, row))
-            done += 1
-        if figures:
-            parts += [element("h3", title), element("div", *figures, class_="pictures pairs")]
-    if done:
-        text = "Bright places in the heat map spoke for its answer (Grad-CAM)."
-        parts.insert(1, element("p", text, class_="soft"))
-    if len(others):
-        figures = (one_answer(found, row) for row in others.itertuples())
-        parts += [element("h3", "More wrong answers, the worst of their class"), element("div", *figures, class_="pictures")]  # fmt: skip
-    elif not len(wrong):
-        parts.append(element("p", "Not one wrong answer on the validation images."))
-    return parts
-
-
-def heat_map(found: Findings, row) -> Element:
-    """A picture and the same under its heat map."""
-    from tinymodel.explain.gradcam import explain_run  # torch: not for a report without pictures
-
-    image = found.images[row.index]
-    explanation = explain_run(found.run, image)
-    says = name_of(found.run, row.prediction)
-    alt = f"Heat map: where the network looked when it said {says}"
-    if explanation.blank:
-        alt = f"The same picture: no place in it spoke for {says}, so the heat map is blank"
-    seen = render.overlay(image, explanation.heat, opacity=0.55, side=SIDE, smooth=True)
-    true = name_of(found.run, row.label)
-    pair = element(
-        "div", picture(image, f"Picture of: {true}"), picture(seen, alt, smooth=True), class_="pair"
-    )
-    return element("figure", pair, caption(found, row))
-
-
-def one_answer(found: Findings, row) -> Element:
-    image = picture(found.images[row.index], f"Picture of: {name_of(found.run, row.label)}")
-    return element("figure", image, caption(found, row))
-
-
-def caption(found: Findings, row) -> Element:
-    true, says = name_of(found.run, row.label), name_of(found.run, row.prediction)
-    said = f"says: {says}, {percent(row.confidence)}"
-    return element("figcaption", f"true: {true}", element("br"), said)
+    head = element("thead", element("tr", *names))
+    return element("table", element("caption", title), head, element("tbody", *body))

@@ -172,3 +172,7 @@ def percent(share: float) -> str:
 def shorten(text: str, most: int = 60) -> str:
     """Names come from elsewhere and may be of any length; a report has a size."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def name_of(run: Run, label: int) -> str:
+    return shorten(run.classes[int(label)].name)
