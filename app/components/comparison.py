@@ -169,7 +169,12 @@ def show_settings(runs: Sequence[Run]) -> None:
         lambda row: [MARK if several and everything and marked[row.name] else ""] * len(row),
         axis=1,
     )
-    st.dataframe(styled, height="content", alt="Settings of the runs")
+    st.dataframe(
+        styled,
+        height="content",
+        column_config={"_index": st.column_config.Column(width=230)},
+        alt="Settings of the runs",
+    )
 
 
 def _words(value: Any) -> str:

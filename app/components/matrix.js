@@ -22,12 +22,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const room = scroll.clientWidth - 2
     const left = labelWidth(room)
     const size = Math.floor((room - left) / n)
-    return Math.min(34, size >= READABLE ? size : Math.max(2, (room - 18) / n))
+    return Math.min(48, size >= READABLE ? size : Math.max(2, (room - 18) / n))
   }
 
   function labelWidth(room) {
     const context = document.createElement('canvas').getContext('2d')
-    context.font = '13px sans-serif'
+    context.font = '14px sans-serif'
     const longest = Math.max(...data.names.map((name) => context.measureText(name).width))
     return Math.min(longest + 14, 0.34 * room, 170)
   }
@@ -38,7 +38,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const border = readable ? labelWidth(scroll.clientWidth) : 18
     const side = n * size
     sheet.style.gridTemplate = `${border}px ${side}px / ${border}px ${side}px`
-    const font = `${Math.min(13, 0.82 * size)}px`
+    const font = `${Math.min(14, 0.82 * size)}px`
     const [top, left] = ['top', 'left'].map((edge) => {
       const element = document.createElement('div')
       element.className = edge
@@ -76,7 +76,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       parts.push(`<rect x="${x}" y="${y}" width="${size}" height="${size}" fill="${colour}"
         fill-opacity="${0.15 + 0.85 * strength}" data-true="${data.labels[row]}" data-predicted="${data.labels[column]}"/>`)
       if (size >= COUNTED) parts.push(`<text class="number" x="${x + size / 2}" y="${y + size / 2}"
-        font-size="${Math.min(13, size / 2.2)}">${count}</text>`)
+        font-size="${Math.min(15, size / 2.2)}">${count}</text>`)
     }
     parts.push('<rect class="cross"/><rect class="cross"/><rect class="frame"/>')
     svg.innerHTML = parts.join('')

@@ -6,6 +6,7 @@ https://jfly.uni-koeln.de/color/
 from typing import Any
 
 import plotly.graph_objects as go
+import streamlit as st
 
 # Okabe-Ito
 BLUE = "#0072B2"
@@ -30,6 +31,8 @@ HEAT = (
     "Inferno"  # heat maps: perceptually uniform, never jet; a name that plotly and matplotlib know
 )
 
+# Letters in charts, by theme: Streamlit's own are too faint for the last row.
+INK = dict(light="#3A444F", dark="#C9D1D9")
 TYPE = 14  # pixels of every letter in a chart: read from the last row, and on a phone
 
 # No bar of buttons: where nothing hovers it would cover the legend for good. Dragging zooms, a double click shows it all.
@@ -37,7 +40,8 @@ CHART_CONFIG = {"displaylogo": False, "displayModeBar": False}
 
 
 def layout(figure: go.Figure, height: int = 320, **changes: Any) -> go.Figure:
-    """`figure` with the look that every chart shares; background and text colours come from the theme."""
+    """`figure` with the look that every chart shares; the background comes from the theme."""
+    ink = INK.get(st.context.theme.type or "")
     figure.update_layout(
         height=height,
         margin=dict(l=8, r=8, t=8, b=8),
@@ -47,11 +51,12 @@ def layout(figure: go.Figure, height: int = 320, **changes: Any) -> go.Figure:
         legend=dict(orientation="h", yanchor="bottom", y=1.02, x=0, title_text=""),
         hovermode="closest",
         separators=". ",
-        font_size=TYPE,
-        legend_font_size=TYPE,
+        font=dict(size=TYPE, color=ink),
+        legend_font=dict(size=TYPE, color=ink),
         hoverlabel_font_size=TYPE,
     )
-    axis = dict(automargin=True, zeroline=False, tickfont_size=TYPE, title_font_size=TYPE)
+    letters = dict(size=TYPE, color=ink)
+    axis = dict(automargin=True, zeroline=False, tickfont=letters, title_font=letters)
     figure.update_xaxes(**axis)
     figure.update_yaxes(**axis)
     return figure.update_layout(**changes)
