@@ -81,7 +81,7 @@ def show_curves(runs: Sequence[Run]) -> None:
             required=True,
             key="over",
             bind="query-params",
-            help="Epochs compare how much is learnt from the same images; minutes compare how long it takes.",
+            help="Epochs compare how much is learned from the same pictures; minutes compare how long it takes.",
         )
         training = st.toggle(
             "Training images too (dashed)",

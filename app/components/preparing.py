@@ -114,7 +114,7 @@ def begin(
 
 def offer_sample() -> None:
     st.markdown(
-        "Ten classes drawn by this program, 200 training and 50 validation pictures each: made in seconds, learnt in a "
+        "Ten classes drawn by this program, 200 training and 50 validation pictures each: made in seconds, learned in a "
         "minute or two, and nothing needs to be downloaded."
     )
     gallery.grid(drawn_examples(), key="drawn-examples", side=64)

@@ -9,7 +9,7 @@ from components.pickers import choose, choose_class, choose_page, forget
 from tinymodel.data import PreparedDataset, list_datasets, open_dataset, remove_dataset
 from tinymodel.errors import UserError
 
-SPLITS = {"train": "For training", "val": "For validation (never learnt from)"}
+SPLITS = {"train": "For training", "val": "For validation (never learned from)"}
 PER_PAGE = 27
 
 

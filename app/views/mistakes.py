@@ -49,7 +49,7 @@ SORTS = {
 def main() -> None:
     st.title("Mistakes")
     st.caption(
-        "Images that the network never learned from, and what it says about them. Click one to see where it looked; "
+        "Pictures that the network never learned from, and what it says about them. Click one to see where it looked; "
         "tick several to compare their heat maps."
     )
     notes = st.container()

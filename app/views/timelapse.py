@@ -167,7 +167,7 @@ def choose_pins(run: Run, dataset: PreparedDataset) -> None:
     """The pins of a run that goes on; of a finished one those of the next run on the same dataset."""
     if run.status == "finished":
         read, write = read_next_pins, write_next_pins
-        title = "Pictures to watch in the next training on these images"
+        title = "Pictures to watch in the next training on these pictures"
         about = "Click a picture to pin it or take it off. Without a choice, one picture each of several classes."
     else:
         read, write = read_pins, write_pins

@@ -86,16 +86,16 @@ def prepare_run() -> None:
     datasets = list_datasets()
     if not datasets:
         missing(
-            "No images yet",
+            "No pictures yet",
             "Here you will choose how the network learns, and watch its curves while it does. "
-            "First it needs images to learn from: the sample is made in seconds.",
+            "First it needs pictures to learn from: the sample is made in seconds.",
             page="views/data.py",
-            label="Get images",
+            label="Get pictures",
         )
     form, start = st.columns([2, 1], gap="large")
     with form, user_errors():
         name = choose(
-            "Images to learn from (dataset)", {name: name for name in datasets}, name="dataset"
+            "Pictures to learn from (dataset)", {name: name for name in datasets}, name="dataset"
         )
         config = config_form(open_dataset(name), choose_preset())
         busy = next((run for run in list_runs() if run.status in ACTIVE), None)

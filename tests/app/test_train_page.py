@@ -76,7 +76,7 @@ def labels(page):
 
 
 def test_without_data_the_page_leads_to_data(page):
-    assert "No images yet" in [item.value for item in page().subheader]
+    assert "No pictures yet" in [item.value for item in page().subheader]
 
 
 def test_start_hands_over_what_the_form_says(page, small_dataset, measured, started):

@@ -262,7 +262,7 @@ LINKS = {  # page → address, and what is to be seen: the value of a field, a c
     "data": (
         "dataset=sample&class=s03&split=val&image=133&changes=mirror",
         {"Class": "cow", "Changes by chance (augmentation)": "Mirrored", "text": "(image 133)",
-         "For validation (never learnt from)": None},
+         "For validation (never learned from)": None},
     ),
     "network": (
         "width=32&n-classes=20&norm=Group&convolution=Depthwise&skip=false&layers=true",
