@@ -139,7 +139,7 @@ def test_heat_maps_move_on_after_the_next_epoch_without_a_script_run(room, tab):
     epoch, frames = int(strip.get_attribute("data-epoch")), tab.frames_received
     heat = tab.locator(HEAT).first
     heat.evaluate("image => { window.image = image; image.dataset.before = image.src }")
-    expect(strip).not_to_have_attribute("data-epoch", str(epoch), timeout=120_000)
+    expect(strip).not_to_have_attribute("data-epoch", str(epoch), timeout=300_000)
     assert heat.evaluate("image => image === window.image && image.dataset.before !== image.src")
     assert tab.frames_received == frames
 
