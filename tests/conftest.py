@@ -124,7 +124,7 @@ def app(folders):
     """The whole app in Streamlit's test harness, on empty folders; `app.switch_page("views/train.py")` and so on."""
     from streamlit.testing.v1 import AppTest
 
-    return AppTest.from_file(str(APP / "frame.py"), default_timeout=20)
+    return AppTest.from_file(str(APP / "frame.py"), default_timeout=60)
 
 
 def write_scored_run(dataset: PreparedDataset, name: str, seed: int = 0, width: int = 2):

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import pytorch_grad_cam  # noqa: F401  (seconds: now, and not while a page waits for its first map)
 import torch
 from conftest import APP
 from PIL import Image
@@ -13,17 +14,6 @@ from tinymodel import checkpoint, jobs
 from tinymodel.data.prepared import remove_dataset
 from tinymodel.explain.gradcam import METHODS
 from tinymodel.network import BottleneckNet
-
-
-@pytest.fixture
-def run(finished_run):
-    torch.manual_seed(1)
-    weights = BottleneckNet(classes=3, width=4).state_dict()
-    file = finished_run.folder / "best.pt"
-    checkpoint.save(dict(weights=weights, epoch=2, val_accuracy=0.3), file)
-    yield finished_run
-    for job in jobs.active():
-        job.wait(10)
 
 
 def open_page(app, **query):

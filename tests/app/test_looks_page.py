@@ -5,23 +5,10 @@ import os
 
 import pandas as pd
 import pytest
-import torch
 
-from tinymodel import checkpoint, jobs
+from tinymodel import jobs
 from tinymodel.data.prepared import remove_dataset
 from tinymodel.explain import findings, localisation
-from tinymodel.network import BottleneckNet
-
-
-@pytest.fixture
-def run(finished_run):
-    torch.manual_seed(1)
-    weights = BottleneckNet(classes=3, width=4).state_dict()
-    file = finished_run.folder / "best.pt"
-    checkpoint.save(dict(weights=weights, epoch=2, val_accuracy=0.3), file)
-    yield finished_run
-    for job in jobs.active():
-        job.wait(10)
 
 
 @pytest.fixture
