@@ -2,6 +2,9 @@
 
 function table(root, data) {
   const box = element('div', 'tm-table-box', root)
+  box.tabIndex = 0  // it scrolls, also by keyboard
+  box.setAttribute('role', 'region')
+  box.setAttribute('aria-label', 'Epoch by epoch')
   const node = element('table', 'tm-table', box)
   const head = element('tr', '', element('thead', '', node))
   for (const title of ['Epoch', 'Learning rate', 'Time', 'Training loss', 'Training accuracy', 'Validation loss',

@@ -80,7 +80,7 @@ def remove(name: str) -> None:
 def show_facts(dataset: PreparedDataset) -> None:
     counts = dataset.info["counts"]
     boxes = dataset.samples["x0"].notna().mean()
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         st.metric("Classes", len(dataset.classes), width="content")
         st.metric("Training images", f"{counts['train']:,}", width="content")
         st.metric(
