@@ -71,8 +71,8 @@ def next_step(run: Run | None) -> None:
     if run is None:
         offer(
             "Start here: one click, and it learns",
-            "A sample of ten kinds of drawn pictures is made in seconds, then a network trains on it: "
-            "about a minute on a fast laptop, a few on an older one.",
+            "A small network learns to tell ten kinds of drawn pictures apart, while you watch: about a minute on a fast "
+            "laptop, a few on an older one.",
         )
         with st.container(horizontal=True, vertical_alignment="center"):
             train_button("Train on the sample", "primary")
