@@ -327,3 +327,12 @@ def test_an_export_of_a_run_that_is_gone_says_so(run):
     run.delete()
     with pytest.raises(UserError, match="no run 'small-classroom-1'"):
         export_run(run, io.BytesIO())
+
+
+def test_a_shipped_run_that_comes_back_is_one_of_ones_own(run):
+    info = run.info() | {"shipped": True}
+    (run.folder / "run.json").write_text(json.dumps(info))
+    assert Run.open(run.name).shipped
+    packed = io.BytesIO()
+    export_run(run, packed)
+    assert not import_run(packed, "run.zip").run.shipped

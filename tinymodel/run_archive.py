@@ -124,6 +124,7 @@ def import_run(source: Path | BinaryIO, title: str = "", report: Report | None =
             report(0.7, "Checking what came")
             info = read_info(work / "run.json")
             check_info(info)
+            info.pop("shipped", None)  # it came with no copy of this program
             named = Path(beside) / _stem(info["name"])
             work.rename(named)  # so that sentences about its files name it
             left_out += check_files(named, info)
