@@ -86,7 +86,9 @@ def next_step(run: Run | None) -> None:
         live.progress(run)
         step("train", "Watch it learn", run)
     elif run.best_accuracy is None or not run.has_weights:
-        offer(f"The run {run.name} has learned nothing yet", "See what happened, and go on with it.")
+        offer(
+            f"The run {run.name} has learned nothing yet", "See what happened, and go on with it."
+        )
         step("train", "Go to the run", run)
     else:
         offer(
