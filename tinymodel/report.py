@@ -90,12 +90,12 @@ def facts(found: Findings) -> Element:
     run, info, config = found.run, found.run.info(), found.run.config
     done, seconds = len(found.epochs), found.epochs["seconds"].sum()
     images = [info.get("train_images"), info.get("val_images")]
-    learnt, judged = (f"{n:,}" if isinstance(n, int) else "–" for n in images)
+    learned, judged = (f"{n:,}" if isinstance(n, int) else "–" for n in images)
     weights = info.get("parameters")
     preset = PRESETS[config.preset].title if config.preset in PRESETS else config.preset
     rows = {
         "Pictures (dataset)": f"{shorten(config.dataset)}: {counted(len(run.classes), 'class', 'classes')}",
-        "Pictures to learn from": learnt,
+        "Pictures to learn from": learned,
         "Pictures to be judged by (validation)": judged,
         "Network": f"bottleneck network, width {config.width}",
         "Weights (parameters)": f"{weights:,}" if isinstance(weights, int) else "–",

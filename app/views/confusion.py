@@ -32,7 +32,9 @@ BARS = {
 
 def main() -> None:
     st.title("Confusion")
-    st.caption("Which classes the network takes for one another, on pictures it never learned from.")
+    st.caption(
+        "Which classes the network takes for one another, on pictures it never learned from."
+    )
     notes = st.container()
     with user_errors():
         run = choose_run(
