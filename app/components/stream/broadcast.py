@@ -27,17 +27,18 @@ MOST_WATCHED = 200  # different runs and replays, by all streams together
 
 def current_run() -> Run | None:
     """The run that trains now, whoever trains it; else the newest one that was trained here and can be read."""
+    found = _current()
+    return found[0] if found else None
+
+
+def _current() -> tuple[Run, dict[str, Any]] | None:
+    """The same with how it stands."""
     runs = [run for run in list_runs() if not run.shipped]
     runs.sort(key=lambda run: run.status not in ACTIVE)
-    return next((run for run in runs if _is_readable(run)), None)
-
-
-def _is_readable(run: Run) -> bool:
-    try:
-        run.progress()
-    except (UserError, KeyError, OSError):
-        return False
-    return True
+    for run in runs:
+        with contextlib.suppress(UserError, KeyError, OSError):
+            return run, describe(run)
+    return None
 
 
 def describe(run: Run) -> dict[str, Any]:
@@ -182,19 +183,15 @@ class Hub:
 
     def _search(self, watched: list[str]) -> None:
         """Which run is the current one, which are gone, and how the others stand."""
-        run = current_run()
-        self.current = run.name if run else None
-        shown = {run.name: run} if run else {}
+        current = _current()
         self.gone = {name for name in watched if not _is_there(name)}
-        shown |= {
-            name: feed.run
-            for name, feed in self.feeds.items()
-            if isinstance(feed, Feed) and name not in self.gone
-        }
-        self._found = {}
-        for name, run in shown.items():
-            with contextlib.suppress(UserError, KeyError, OSError):
-                self._found[name] = describe(run)
+        found = {current[0].name: current[1]} if current else {}
+        for name, feed in self.feeds.items():
+            if isinstance(feed, Feed) and name not in self.gone and name not in found:
+                with contextlib.suppress(UserError, KeyError, OSError):
+                    found[name] = describe(feed.run)
+        self.current = current[0].name if current else None
+        self._found = found
 
     async def events(self, names: list[str], after: dict[str, str]) -> AsyncIterator[str]:
         """Server-sent events: `rows` of the named runs after their positions, `status` when it changes, else a `beat`."""
