@@ -17,9 +17,9 @@ async def ask(
     method: str = "GET",
     head: dict[str, str] | None = None,
     body: bytes = b"",
-    patience: float = 20,
+    stay: float = 30,
 ) -> tuple[int, bytes]:
-    """The status and the body of an answer; of a stream, what came within `patience` seconds."""
+    """The status and the body of an answer; of a stream, what came within `stay` seconds after its beginning."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 24)
     headers = {"Host": f"localhost:{port}", "Connection": "close"} | (head or {})
     if body or method in ("PUT", "POST"):
@@ -28,7 +28,9 @@ async def ask(
     answer = b""
     try:
         writer.write("\r\n".join([*lines, "", ""]).encode("utf-8", "replace") + body)
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(60):
+            answer = await reader.read(1 << 16)
+        async with asyncio.timeout(stay):
             while part := await reader.read(1 << 16):
                 answer += part
     except (TimeoutError, ConnectionError):  # a stream never ends; who is refused may be cut off

@@ -26,6 +26,7 @@ AT_ONCE = 20  # requests
 TABS = 3
 PAGES = ("", "data", "network", "train", "runs", "gradcam", "looks", "timelapse", "mistakes", "confusion", "compare",
          "bottleneck", "glossary")  # fmt: skip
+REPLAYS = ["10x-since-1764031234.5", "20x-at-1.5", "1x-at-999999999999", "100x-since-0", "7x-at-1"]
 UPLOADER = "A picture from your device"
 TROUBLE = re.compile(r"Traceback|Uncaught|Error\b|Exception\b|CRITICAL|has no attribute")
 
@@ -135,13 +136,15 @@ def test_there_are_more_than_five_thousand():
 # Plain requests
 
 
+REPLAYED = [f"scored@{text}" for text in REPLAYS]
+
+
 def stream_request(rng: np.random.Generator) -> tuple[str, dict[str, str]]:
     """Target and headers for the event stream."""
     names = ("run", "after", "x", "last-event-id")
     position = f"scored:{bad.text(rng)}.{bad.text(rng)}.{rng.integers(-3, 10**9)}"
-    good = dict(
-        run=["scored", "other"], after=[position, "scored:a.1.1", "scored:a.1.1,other:b.9.9"]
-    )
+    after = [position, "scored:a.1.1", "scored:a.1.1,other:b.9.9"]
+    good = dict(run=["scored", *REPLAYED, f"scored@{bad.text(rng)}"], after=after)
     head = {}
     if rng.integers(2):
         head["Last-Event-ID"] = " ".join(bad.text(rng).split())[:1000]
@@ -183,7 +186,7 @@ def route_request(rng: np.random.Generator) -> tuple[str, str, dict[str, str], b
 def test_event_stream(fuzzed):
     async def send(where: str, request) -> None:
         target, head = request
-        status, said = await talk.ask(fuzzed.port, target, head=head, patience=0.6)
+        status, said = await talk.ask(fuzzed.port, target, head=head, stay=0.6)
         assert status in (200, 400, 414, 431, 503), (where, target[:300], status, said[:300])
         assert status != 503 or b"tries again by itself" in said, (where, said[:300])
 
@@ -194,8 +197,8 @@ def test_event_stream(fuzzed):
 def test_other_routes(fuzzed):
     async def send(where: str, request) -> None:
         method, target, head, body = request
-        patience = 0.6 if target.startswith("/live/events") else 30
-        status, said = await talk.ask(fuzzed.port, target, method, head, body, patience)
+        stay = 0.6 if target.startswith("/live/events") else 30
+        status, said = await talk.ask(fuzzed.port, target, method, head, body, stay)
         assert 200 <= status < 500, (where, method, target[:300], status, said[:300])
         assert b"Traceback" not in said, (where, said)
 
@@ -235,7 +238,7 @@ def test_upload_route(fuzzed):
             session, file_id, kind, body = request
             target = f"/_stcore/upload_file/{session or tab.session}/{file_id}"
             own = head | {"Content-Type": kind}
-            status, said = await talk.ask(fuzzed.port, target, "PUT", own, body, patience=8)
+            status, said = await talk.ask(fuzzed.port, target, "PUT", own, body)
             assert status == 204 or 400 <= status < 500, (
                 where,
                 target[:200],
@@ -255,7 +258,7 @@ def test_upload_route(fuzzed):
         for session in (tab.session, "nobody"):
             target = f"/_stcore/upload_file/{session}/huge"
             large = head | {"Content-Type": kind, "Content-Length": str(10**10)}
-            status, _ = await talk.ask(fuzzed.port, target, "PUT", large, body, patience=8)
+            status, _ = await talk.ask(fuzzed.port, target, "PUT", large, body)
             assert status in (400, 413)
         status, _ = await talk.ask(
             fuzzed.port,
@@ -309,6 +312,7 @@ GOOD = dict(
     layer=["stage1.block2", "block1", "first"],
     page=["1", "2"],
     epoch=["1"],
+    replay=REPLAYS,
 )
 # `class` and `classes` are those of the dataset
 GOOD["class"] = GOOD["classes"] = GOOD["pick"] = ["n00000000", "n00000001,n00000002"]
