@@ -1,5 +1,6 @@
 """The launcher: `streamlit run app/Home.py`."""
 
+import gc
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -42,6 +43,7 @@ def begin_to_end() -> None:
 def end() -> None:
     begin_to_end()
     supervisor.shutdown()
+    gc.freeze()  # else Ctrl-C waits while the interpreter collects all of torch's objects, one by one, several times
 
 
 # A server that is not at the root of its host (server.baseUrlPath) puts its path before Streamlit's routes alone.
