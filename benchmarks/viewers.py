@@ -351,6 +351,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="of a phase, at least")
     parser.add_argument("--minutes", type=float, default=0.0, help="that the viewers stay: a soak")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))  # and the server with it
     rounds = 1 if arguments.minutes else arguments.rounds
     stay = 60 * arguments.minutes or arguments.seconds
     with tempfile.TemporaryDirectory() as folder:
