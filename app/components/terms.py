@@ -201,9 +201,10 @@ BY_SLUG = {term.slug: term for term in TERMS}
 
 
 def words_of(page: str) -> list[Term]:
-    """The terms that one meets on a page, those first for which it is the best place to see them."""
+    """The terms that one meets on a page: first those it is the best place for, of them those that come up most."""
     return sorted(
-        (term for term in TERMS if page in term.pages), key=lambda term: term.pages[0] != page
+        (term for term in TERMS if page in term.pages),
+        key=lambda term: (term.pages[0] != page, -len(term.pages)),
     )
 
 
