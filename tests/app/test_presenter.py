@@ -388,6 +388,7 @@ def test_a_code_that_is_too_short_is_said_and_opens_nothing(app, going, monkeypa
 
 def test_the_code_may_stand_in_the_secrets_file(app, going, monkeypatch):
     monkeypatch.delenv(role.VARIABLE)
+    monkeypatch.setattr(role, "_secrets_file", lambda: True)  # AppTest has secrets without a file
     app.secrets[role.SECRET] = CODE
     press(open_page(app, "train", run="going"), "Stop")
     assert not Run.open("going").requested()
