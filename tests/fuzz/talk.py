@@ -2,6 +2,8 @@
 
 import asyncio
 import sys
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -9,6 +11,12 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from viewer import Tab as Viewer
+
+
+def run(talking: Coroutine) -> None:
+    """In a thread of its own: in the tests' own one a loop may be running, which is Playwright's."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, talking).result()
 
 
 async def ask(

@@ -88,10 +88,10 @@ def fuzzed(tmp_path_factory) -> Iterator[Fuzzed]:
         (run.folder / "pins.json").write_text("[12, 13]")
     fuzzed = Fuzzed(folder)
     try:
-        asyncio.run(warm(fuzzed))
+        talk.run(warm(fuzzed))
         before = fuzzed.around()
         yield fuzzed
-        asyncio.run(still_well(fuzzed))
+        talk.run(still_well(fuzzed))
         fuzzed.check("at the end")
         assert fuzzed.around() == before
         assert fuzzed.memory() < 3e9
@@ -190,7 +190,7 @@ def test_event_stream(fuzzed):
         assert status in (200, 400, 414, 431, 503), (where, target[:300], status, said[:300])
         assert status != 503 or b"tries again by itself" in said, (where, said[:300])
 
-    asyncio.run(in_groups(bad.each(STREAMS, 11, stream_request), send, fuzzed, 60))
+    talk.run(in_groups(bad.each(STREAMS, 11, stream_request), send, fuzzed, 60))
     SENT["requests to the event stream"] += STREAMS
 
 
@@ -202,7 +202,7 @@ def test_other_routes(fuzzed):
         assert 200 <= status < 500, (where, method, target[:300], status, said[:300])
         assert b"Traceback" not in said, (where, said)
 
-    asyncio.run(in_groups(bad.each(ROUTES, 12, route_request), send, fuzzed))
+    talk.run(in_groups(bad.each(ROUTES, 12, route_request), send, fuzzed))
     SENT["requests to other routes"] += ROUTES
 
 
@@ -271,7 +271,7 @@ def test_upload_route(fuzzed):
         for other in (tab, *others):
             await other.close()
 
-    asyncio.run(all_of_them())
+    talk.run(all_of_them())
     SENT["uploads"] += UPLOADS
 
 
@@ -292,7 +292,7 @@ def test_photographs_through_the_widget(fuzzed):
             fuzzed.check(where)
         await tab.close()
 
-    asyncio.run(all_of_them())
+    talk.run(all_of_them())
     SENT["photographs through the widget"] += WIDGET
 
 
@@ -339,5 +339,5 @@ def test_addresses_of_pages(fuzzed):
         inputs = list(bad.each(ADDRESSES, 15, page_address))
         await asyncio.gather(*(visit(inputs[number::TABS]) for number in range(TABS)))
 
-    asyncio.run(all_of_them())
+    talk.run(all_of_them())
     SENT["addresses of pages"] += ADDRESSES
