@@ -30,7 +30,8 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
 
 
 def warm_up() -> None:
-    """torch and grad-cam take seconds to import: now, while nobody waits, rather than when a page first needs them."""
+    """torch and grad-cam take seconds to import: while nobody waits, rather than when a page first needs them."""
+    first_start.after_first_page()
     for name in ("tinymodel.training.loop", "pytorch_grad_cam"):
         import_module(name)
 

@@ -62,6 +62,6 @@ body = st.container(key="page")
 with st.container(key="foot"):  # before the page, which may end early
     page_words.link(name)
 views = {each.url_path for pages in sections.values() for each in pages}
-with body, follow.view(chosen, views):
+with first_start.page(), body, follow.view(chosen, views):
     tour.bar(name)
     chosen.run()

@@ -24,6 +24,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tinymodel.data import list_datasets
+
 HERE = Path(__file__).resolve().parent
 HOME = HERE.parent / "app" / "Home.py"
 GOALS = {  # page → share of the training's speed, seconds of an event, seconds of a click
@@ -366,7 +368,8 @@ def main() -> None:
                 raise
         try:
             command = [sys.executable, "-m", "tinymodel"]
-            subprocess.run([*command, "prepare", "--sample"], check=True, stdout=subprocess.DEVNULL)
+            while "sample" not in list_datasets():
+                time.sleep(0.5)  # the server draws it by itself at its very first start
             shown = None
             if arguments.page == "study":  # a run whose mistakes and heat maps are studied
                 shown = "studied"

@@ -480,8 +480,8 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     "classroom": Preset(
         "Classroom",
-        "A quarter-width network and the fastest recipe we know: good accuracy on ten classes in two to three "
-        "minutes on a laptop.",
+        "A quarter-width network and a recipe for little time: good accuracy on ten classes in two to three minutes on a "
+        "laptop.",
         MappingProxyType({}),
     ),
     "fast": Preset(

@@ -147,8 +147,11 @@ def how_good(found: Findings) -> list[Element]:
     heading = element("h2", "How good it became")
     if not share.count:
         return [heading, element("p", "It has not been judged yet: no epoch was finished.")]
+    best = found.epochs["val_accuracy"].max()
+    at = found.epochs.loc[found.epochs["val_accuracy"] == best, "epoch"]
+    after = f", after epoch {at.iloc[0]:.0f}, its best," if len(at) else ""
     text = (
-        f"Accuracy {percent(share.mean)} on {share.count:,} validation images, "
+        f"Accuracy {percent(share.mean)}{after} on {share.count:,} validation images, "
         f"95 % interval {percent(share.low)} to {percent(share.high)}"
     )
     if found.answers is not None and len(found.run.classes) > 5:

@@ -1,6 +1,5 @@
 """The sentences of a report: what the numbers of a run mean, said plainly."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -84,7 +83,7 @@ def how_often_right(found: Findings) -> str:
         return (
             f"{text} So few more than by guessing can be luck: it has learned next to nothing yet."
         )
-    low, high = math.floor(100 * share.low), math.ceil(100 * share.high)
+    low, high = round(100 * share.low), round(100 * share.high)
     return f"{text} With other pictures of the same kind it would most likely be between {low} and {high} in 100."
 
 
@@ -119,7 +118,7 @@ def by_heart(found: Findings) -> str:
         return ""
     best = table.loc[table["val_accuracy"].idxmax()]
     train, val = float(best["train_accuracy"]), float(best["val_accuracy"])
-    text = f"On the pictures it practised with it was right {in_100(train)}"
+    text = f"In its best epoch, number {best['epoch']:.0f}, it was right {in_100(train)} on the pictures it practised with"
     if train - val > BY_HEART:
         return f"{text}, on new ones {in_100(val)}: it knows some of them by heart (overfitting)."
     if val - train > 0.02:

@@ -1,9 +1,13 @@
-"""At the very first start the sample is drawn by itself, so that a minute later every page has pictures to show."""
+"""What waits for the first page: heavy imports, and at the very first start the drawing of the sample.
+
+A minute later every page is quick and has pictures to show.
+"""
 
 import contextlib
 import os
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
 import streamlit as st
 
@@ -12,6 +16,24 @@ from tinymodel.data import prepare_sample
 from tinymodel.paths import data_folder
 
 LABEL = "Drawing the sample"
+PATIENCE = 10  # seconds without a visitor until nobody is waited for
+
+_page_shown = threading.Event()
+
+
+@contextlib.contextmanager
+def page() -> Iterator[None]:
+    """Around the drawing of every page: the first one lets what waits in `after_first_page` go on."""
+    try:
+        yield
+    finally:
+        _page_shown.set()
+
+
+def after_first_page() -> None:
+    """Wait until somebody has a page before them, or nobody comes: heavy imports would hold it up for seconds."""
+    if _page_shown.wait(PATIENCE):
+        time.sleep(0.5)  # until the browser has been told all of it
 
 
 def begin(after: threading.Thread) -> None:

@@ -86,7 +86,7 @@ function begin(root, data) {
     } catch { /* the server is out of reach: again in a moment */ }
     if (closed || epoch !== wanted) return
     if (answer.looks.length) await show(epoch, answer.looks)
-    else if (answer.error) note.textContent = answer.error
+    else if (answer.error) { note.textContent = answer.error; if (!cards.size) strip.replaceChildren() }
     else if (attempt < 12) ask(epoch, attempt + 1)
     else if (!cards.size) note.textContent = 'Of this epoch nothing was recorded.'
   }

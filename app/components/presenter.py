@@ -85,23 +85,39 @@ def corner() -> None:
         show_error(sentence)
     if not role.with_a_class() or sentence:
         return
+    # Dialogs: what opens at the lower edge of the sidebar has no room for an answer there.
     if not role.is_presenter():
-        with st.popover("Presenter", icon=ICON):
-            st.caption(
-                "Who enters the code may start, stop and delete. Everybody else may look at everything."
-            )
-            _FORM(
-                data=dict(address=prefix() + ENTER_URL),
-                key="presenter-code",
-                on_ticket_change=_redeem,
-            )
-        return
-    with st.popover("You are the presenter", icon=ICON):
-        st.caption(
-            f"In every tab of this browser, for {LASTS / 3600:.0f} hours or until you leave the role."
-        )
-        st.button("Leave the role", icon=":material/logout:", on_click=_leave)
-        _show_jobs()
+        if st.button("Presenter", icon=ICON, type="tertiary"):
+            _enter()
+        if role.token():
+            st.caption("Your time as the presenter has ended. Enter the code to go on.")
+    elif st.button("You are the presenter", icon=ICON):
+        _be()
+
+
+@st.dialog("Presenter")
+def _enter() -> None:
+    if role.is_presenter():
+        st.rerun()
+    st.markdown(
+        "Who enters the code may start, stop and delete. Everybody else may look at everything."
+    )
+    _FORM(
+        data=dict(address=prefix() + ENTER_URL),
+        key="presenter-code",
+        on_ticket_change=_redeem,
+    )
+
+
+@st.dialog("You are the presenter")
+def _be() -> None:
+    if not role.is_presenter():
+        st.rerun()
+    st.markdown(
+        f"In every tab of this browser, for {LASTS / 3600:.0f} hours or until you leave the role."
+    )
+    st.button("Leave the role", icon=":material/logout:", on_click=_leave)
+    _show_jobs()
 
 
 def _redeem() -> None:

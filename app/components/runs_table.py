@@ -39,7 +39,7 @@ def choose(runs: Sequence[Run]) -> list[Run]:
         pd.DataFrame([summary(run) for run in runs]),
         column_config=COLUMNS,
         hide_index=True,
-        height=ROW * (1 + min(len(runs), MOST_ROWS)) + 3,
+        height="content" if len(runs) <= MOST_ROWS else ROW * (1 + MOST_ROWS) + 3,
         placeholder="–",
         key=key,
         on_select=keep,

@@ -93,7 +93,7 @@ def start(room: Room) -> str:
     if not role.is_presenter():
         return f"Here the presenter starts a training; look at what can be chosen.{finished}"
     return (
-        "Everything has been chosen already. Press “Start training”: the network sees every picture, guesses, and is "
+        "Everything has been chosen already. Press “Start training”, below: the network sees every picture, guesses, and is "
         f"corrected, again and again.{finished}"
     )
 
@@ -103,7 +103,8 @@ def watch(room: Room) -> str:
     if run is None:
         return "Nothing has been trained yet. Go back one step and press “Start training”; then the curves grow here."
     text = (
-        "Blue is how it does on pictures that it practises with, orange on pictures it has never seen: that one counts. "
+        "Below, the curves: blue is how it does on pictures that it practises with, orange on pictures it has never seen: "
+        "that one counts. "
         "Each dot is a round through all pictures (epoch)."
     )
     if run.status in ACTIVE:

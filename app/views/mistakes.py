@@ -37,7 +37,7 @@ KINDS = {  # in the address → title, the order to begin with, and what to know
     "all": ("All pictures", "shuffled", ""),
 }
 SORTS = {
-    "loss": "Worst first (highest loss)",
+    "loss": "Worst first (by loss)",
     "sure": "Surest first (highest confidence)",
     "unsure": "Least sure first (lowest confidence)",
     "margin": "Closest call first (smallest margin)",

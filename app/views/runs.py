@@ -37,7 +37,7 @@ def main() -> None:
 def show(chosen: list[Run]) -> None:
     if not chosen:
         st.info(
-            "Tick one run to rename, resume or download it, or several to compare or delete them.",
+            "Tick one run to rename, resume, download or delete it, or several to compare them.",
             icon=":material/check_box:",
         )
         return

@@ -47,7 +47,8 @@ def test_a_photo_of_ones_own_is_cut_where_one_drags_the_square(tab, server, run,
     Image.fromarray(photo).save(folders / "photo.png")
     tab.goto(f"{server.url}/gradcam?run={run.name}&source=upload")
     tab.locator("input[type=file]").set_input_files(folders / "photo.png", timeout=60_000)
-    sharp = tab.get_by_text("Both together, as sharp as your picture is")
+    # The first: while the page is drawn anew the old one may still stand beside it.
+    sharp = tab.get_by_text("Both together, as sharp as your picture is").first
     sharp.wait_for(timeout=90_000)
     preview = tab.locator("[data-testid=stImage] img").first
     before = preview.get_attribute("src")

@@ -56,7 +56,7 @@ def test_pictures_for_the_next_training_are_chosen_by_a_click(tab, server, watch
     offered = tab.locator("[class*='st-key-offered-'] .cell").first
     expect(offered).to_be_visible(**SOON)
     offered.click()
-    expect(tab.get_by_text("these images: 1 of 16")).to_be_visible(**SOON)
+    expect(tab.get_by_text("these pictures: 1 of 16")).to_be_visible(**SOON)
     assert timelapse.read_next_pins(watched) == [int(watched.val_indices[0])]
 
 

@@ -35,7 +35,8 @@ NICENESS = 5  # so that pages stay quick while the processes take the rest
 
 Image.MAX_IMAGE_PIXELS = MAX_JPEG_PIXELS  # also of what is packed inside another picture
 warnings.simplefilter("error", Image.DecompressionBombWarning)  # a sentence, not a line in the log
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # of damaged EXIF data and the like
+# Of damaged EXIF data and the like.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 _turn = threading.Lock()  # of a room full of large photographs only one is unpacked at a time
 
 

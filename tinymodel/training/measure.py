@@ -227,7 +227,10 @@ def _fastest(
                 continue
             if report:
                 done = (time.perf_counter() - began) / (SECONDS * len(candidates))
-                report(min(1.0, done), f"Measuring {item} on this machine's {device.upper()}")
+                report(
+                    min(1.0, done),
+                    f"Measuring how fast this machine's {device.upper()} is ({item})",
+                )
             try:
                 wait()
                 before = time.perf_counter()
