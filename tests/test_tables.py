@@ -1,8 +1,10 @@
 """Tables that grow while they are read, and rows of a dataset as ranges."""
 
 import numpy as np
+import pytest
 
-from tinymodel.tables import TableTail, from_ranges, read_table, to_ranges
+from tinymodel.errors import UserError
+from tinymodel.tables import TableTail, from_ranges, read_last, read_table, to_ranges
 
 
 def test_a_torn_last_line_is_ignored(tmp_path):
@@ -40,3 +42,21 @@ def test_a_table_that_has_grown_or_was_changed_by_a_reader_is_read_as_it_is(tmp_
     assert read_table(file, ("epoch", "lr"))["epoch"].tolist() == [1, 2]
     file.unlink()
     assert read_table(file, ("epoch", "lr")).empty
+
+
+@pytest.mark.parametrize("rows", [0, 1, 20, 21, 5000])
+def test_the_last_rows_are_those_of_the_whole_table(tmp_path, rows):
+    file, columns = tmp_path / "steps.csv", ("step", "loss")
+    lines = [f"{step},{step / 7:.9g}" for step in range(rows)]
+    file.write_text("\n".join(["step,loss", *lines, "9,9.9"]))  # the last line is torn
+    last = read_last(file, columns, 20)
+    assert last.to_numpy().tolist() == read_table(file, columns).tail(20).to_numpy().tolist()
+    assert list(last.columns) == list(columns)
+
+
+def test_the_last_rows_of_nothing_or_of_a_damaged_table(tmp_path):
+    file, columns = tmp_path / "steps.csv", ("step", "loss")
+    assert len(read_last(file, columns, 20)) == 0
+    file.write_bytes(b"step,loss\n\xff\xfe,\x00\n" * 500)
+    with pytest.raises(UserError, match="damaged"):
+        read_last(file, columns, 20)

@@ -26,11 +26,12 @@ from tinymodel.config import TrainConfig
 from tinymodel.data.prepared import ClassInfo
 from tinymodel.errors import UserError
 from tinymodel.paths import check_name, runs_folder
-from tinymodel.tables import EPOCH_COLUMNS, STEP_COLUMNS, from_ranges, read_table
+from tinymodel.tables import EPOCH_COLUMNS, STEP_COLUMNS, from_ranges, read_last, read_table
 from tinymodel.tables import to_ranges as to_ranges  # what writes run.json finds it here
 
 FORMAT = 1
 ACTIVE = ("running", "paused")
+RECENT = 20  # recorded steps that say how fast it is
 REQUESTS = ("pause", "stop")
 WRITTEN = ("steps.csv", "epochs.csv", "best.pt", "last.pt", "previous.pt", "lock")  # by training
 REQUIRED = ("name", "created", "status", "config", "model", "classes", "mean", "std")  # of run.json
@@ -210,7 +211,8 @@ class Run:
 
     def progress(self) -> Progress:
         """Read from the tables, so it is the same for every process that asks."""
-        return progress_of(self.info(), self.status, self.steps(), self.epochs())
+        steps = read_last(self.folder / "steps.csv", STEP_COLUMNS, RECENT)
+        return progress_of(self.info(), self.status, steps, self.epochs())
 
     def request(self, action: str) -> None:
         """Ask whoever writes this run for 'pause' or 'stop', or with 'resume' take a pause back.
@@ -310,7 +312,7 @@ def progress_of(
     done = len(epochs)
     last = int(steps["step"].iloc[-1]) if len(steps) else 0
     fraction = min(1.0, max(0.0, last / per_epoch - done)) if done < total else 1.0
-    rate = float(steps["images_per_second"].tail(20).median()) if len(steps) else None
+    rate = float(steps["images_per_second"].tail(RECENT).median()) if len(steps) else None
     left = None
     if status in ACTIVE and rate:
         if done:

@@ -17,7 +17,7 @@ from tinymodel.training.supervisor import about
 
 log = logging.getLogger(__name__)
 
-LOOK = 0.4  # seconds between two looks at the tables
+LOOK = 0.5  # seconds between two looks at the tables
 PAUSE = 0.05  # seconds at least between two looks, however many newcomers hurry them
 SEARCH = 1.2  # seconds between two looks for the current run, which reads every run.json
 BEAT = 2.0  # seconds of silence after which a stream says that it lives
