@@ -344,8 +344,9 @@ def test_who_leaves_the_role_is_a_student_in_every_tab(app, going):
     for tab in (app, other):
         tab.session_state[role.TOKEN] = token
         tab.run()
-        assert "Leave the role" in [item.label for item in tab.button]
-    press(app, "Leave the role")
+        assert "You are the presenter" in corner(tab)
+    press(press(app, "You are the presenter"), "Leave the role")
+    assert "You are the presenter" not in corner(app)
     press(open_page(other, "train", run="going"), "Stop")
     assert not Run.open("going").requested()
 
@@ -359,8 +360,8 @@ def test_a_made_up_token_is_none(app, going):
 def test_the_presenter_sees_what_the_class_has_asked_for_and_can_end_it(app, folders):
     study("anna")
     job = jobs.find("a study")
-    shown = enter_as_presenter(app).run()
-    assert any(item.value == "A study" for item in shown.sidebar.caption)
+    shown = press(enter_as_presenter(app).run(), "You are the presenter")
+    assert any(item.value == "A study" for item in shown.caption)
     shown.button(key="end-a study").click().run()
     assert job.wait(20).state == "stopped"
 
