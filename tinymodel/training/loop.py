@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 FLUSH_SECONDS = (
     0.25  # how long steps wait before they are written, so that no step has to wait for a number
 )
+GIVE_BACK_SECONDS = 20  # at least between two times that memory lying free goes back to the system
 POLL_SECONDS = 0.1  # how often the request file is looked at
 
 EpochHook = Callable[[Run, int, Callable[[], nn.Module]], None]
@@ -205,7 +206,7 @@ class Training:
             self._restore(self.state)
             self.state = None
         self._pending: list[tuple] = []
-        self._flushed = self._saved = self._polled = time.monotonic()
+        self._flushed = self._saved = self._polled = self._gave_back = time.monotonic()
 
     # An epoch
 
@@ -393,6 +394,9 @@ class Training:
         folder = self.run.folder
         checkpoint.save(state, folder / "last.pt", keep_as=folder / "previous.pt")
         self._saved = time.monotonic()
+        if self._saved - self._gave_back >= GIVE_BACK_SECONDS:
+            self._gave_back = self._saved
+            give_back()  # what the pages have allocated in between would scatter over an ever larger heap
 
     def _restore(self, state: dict) -> None:
         self.learner.load_state_dict(state)
