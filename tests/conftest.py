@@ -1,6 +1,7 @@
 """Fixtures for every test: folders of its own, a small dataset, and runs without training."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 # Networks of width 4 are no work for several threads, which only wait for one another. Before torch is imported.
@@ -16,6 +17,30 @@ from tinymodel.run_writer import RunWriter
 from tinymodel.runs import describe_classes, to_ranges
 
 APP = Path(__file__).resolve().parent.parent / "app"
+SENT: Counter[str] = Counter()  # bad inputs of the fuzz tests: through what → how many
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """For pytest-xdist: one process drives the browsers, so that they do not get in each other's way, others do the rest."""
+    for item in items:
+        group = "browser" if "browser" in item.path.parts else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_sessionfinish(session) -> None:
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output["sent"] = dict(SENT)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node) -> None:
+    SENT.update(getattr(node, "workeroutput", {}).get("sent", {}))
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    if SENT:
+        parts = ", ".join(f"{count:,} {what}" for what, count in SENT.items())
+        terminalreporter.write_line(f"{sum(SENT.values()):,} bad inputs: {parts}")
 
 
 @pytest.fixture

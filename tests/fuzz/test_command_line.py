@@ -7,11 +7,11 @@ import sys
 
 import numpy as np
 import pytest
+from conftest import SENT
 
 from tinymodel.__main__ import main
 
 from . import bad
-from .conftest import SENT
 
 TYPED, PROCESSES = 1200, 4
 

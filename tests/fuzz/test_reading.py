@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from conftest import SENT
 
 from tinymodel.data import image_folder, list_datasets, prepare_zip, remove_dataset
 from tinymodel.data.decoding import Unreadable, decode
@@ -14,7 +15,6 @@ from tinymodel.run_archive import import_run
 from tinymodel.runs import Run, list_runs
 
 from . import bad
-from .conftest import SENT
 
 PICTURES, ZIPS, PREPARED, RUNS = 2000, 300, 5, 90
 

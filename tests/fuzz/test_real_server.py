@@ -13,13 +13,13 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 from browser.conftest import Server
-from conftest import write_scored_run, write_small_dataset
+from conftest import SENT, write_scored_run, write_small_dataset
 
 from tinymodel.data import open_dataset
 from tinymodel.paths import ROOT
 
 from . import bad, talk, test_command_line, test_reading
-from .conftest import SENT, everything
+from .conftest import everything
 
 STREAMS, ROUTES, UPLOADS, WIDGET, ADDRESSES = 500, 1000, 600, 50, 180
 AT_ONCE = 20  # requests
