@@ -8,7 +8,7 @@ from importlib import import_module
 
 import anyio.to_thread
 import streamlit as st
-from components import first_start, insight, pictures, presenter, stream, uploads
+from components import first_start, insight, live, pictures, presenter, stream, uploads
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
@@ -50,6 +50,12 @@ def end() -> None:
 # A server that is not at the root of its host (server.baseUrlPath) puts its path before Streamlit's routes alone.
 ROUTES = [
     Route(pictures.prefix() + route.path, route.endpoint, methods=list(route.methods))
-    for route in (*stream.routes, *pictures.routes, *insight.routes, *presenter.routes)
+    for route in (
+        *stream.routes,
+        *live.routes,
+        *pictures.routes,
+        *insight.routes,
+        *presenter.routes,
+    )
 ]
 app = st.App("frame.py", routes=ROUTES, lifespan=lifespan, middleware=[Middleware(uploads.Bounds)])

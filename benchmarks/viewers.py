@@ -94,13 +94,16 @@ class Server:
         return int(listed.stdout) / 1024
 
     def page_seconds(self) -> float:
-        """Processor seconds so far of every thread that is not of the training, whose threads are nice (Linux)."""
-        total = 0
-        for file in Path(f"/proc/{self.process.pid}/task").glob("*/stat"):
+        """Processor seconds so far of all but the training, whose threads are nice and live on (Linux).
+
+        A script run has a thread of its own that ends with it, so it is only in the sum of the whole process.
+        """
+        folder = Path(f"/proc/{self.process.pid}")
+        total, _ = _ticks(folder / "stat")
+        for file in folder.glob("task/*/stat"):
             with contextlib.suppress(OSError):  # a thread that has ended
-                values = file.read_text().rsplit(")", 1)[1].split()
-                if int(values[16]) == 0:
-                    total += int(values[11]) + int(values[12])
+                ticks, nice = _ticks(file)
+                total -= ticks if nice else 0
         return total / os.sysconf("SC_CLK_TCK")
 
     def stop(self) -> None:
@@ -109,6 +112,12 @@ class Server:
             self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.process.kill()
+
+
+def _ticks(file: Path) -> tuple[int, int]:
+    """Of a process or thread: clock ticks on a processor, and how nice it is."""
+    values = file.read_text().rsplit(")", 1)[1].split()
+    return int(values[11]) + int(values[12]), int(values[16])
 
 
 @contextlib.contextmanager

@@ -114,7 +114,8 @@ class Recording:
     def __init__(
         self, info: dict[str, Any], status: str, steps: pd.DataFrame, epochs: pd.DataFrame
     ):
-        self.info, self.status, self.steps, self.epochs = info, status, steps, epochs
+        self.info, self.status = info, status
+        self.steps, self.epochs = steps.to_numpy(), epochs.to_numpy()
         self.step_times, self.epoch_times = row_times(steps, epochs)
         self.duration = float(max([*self.step_times[-1:], *self.epoch_times[-1:]], default=0.0))
 

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from tinymodel.errors import UserError
 from tinymodel.paths import check_name, runs_folder
-from tinymodel.runs import FORMAT, Run, write_atomically
+from tinymodel.runs import FORMAT, Run, held_here, write_atomically
 from tinymodel.tables import EPOCH_COLUMNS, STEP_COLUMNS
 
 RESERVE = 1 << 16  # bytes kept free while a run is written, for its status when the disk is full
@@ -24,6 +24,7 @@ class RunWriter:
         self.run = run
         self.folder = run.folder
         self._lock = lock
+        held_here[run.folder] = lock
         self._files = {}
         for name, columns in (("steps", STEP_COLUMNS), ("epochs", EPOCH_COLUMNS)):
             file = open(self.folder / f"{name}.csv", "a", encoding="utf-8", newline="")  # noqa: SIM115
@@ -125,4 +126,5 @@ class RunWriter:
         for file in self._files.values():
             with contextlib.suppress(OSError):  # rows that found no room: a resume cuts them anyway
                 file.close()
+        held_here.pop(self.folder, None)
         self._lock.release()

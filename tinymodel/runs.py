@@ -17,6 +17,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,14 @@ from tinymodel.config import TrainConfig
 from tinymodel.data.prepared import ClassInfo
 from tinymodel.errors import UserError
 from tinymodel.paths import check_name, runs_folder
-from tinymodel.tables import EPOCH_COLUMNS, STEP_COLUMNS, from_ranges, read_last, read_table
+from tinymodel.tables import (
+    EPOCH_COLUMNS,
+    STEP_COLUMNS,
+    from_ranges,
+    read_last,
+    read_rows,
+    read_table,
+)
 from tinymodel.tables import to_ranges as to_ranges  # what writes run.json finds it here
 
 FORMAT = 1
@@ -51,6 +59,10 @@ class Progress:
     seconds_left: float | None
     val_accuracy: float | None  # of the last finished epoch
     best_accuracy: float | None
+
+
+# Locks that this process holds, by folder: a lock of one's own need not be tried.
+held_here: WeakValueDictionary[Path, FileLock] = WeakValueDictionary()
 
 
 class Run:
@@ -141,6 +153,8 @@ class Run:
 
     def is_locked(self) -> bool:
         """Whether a living process writes this run."""
+        if self.folder in held_here:
+            return True
         if not (self.folder / "lock").exists():
             return False
         try:
@@ -212,7 +226,8 @@ class Run:
     def progress(self) -> Progress:
         """Read from the tables, so it is the same for every process that asks."""
         steps = read_last(self.folder / "steps.csv", STEP_COLUMNS, RECENT)
-        return progress_of(self.info(), self.status, steps, self.epochs())
+        epochs = read_rows(self.folder / "epochs.csv", EPOCH_COLUMNS)
+        return progress_of(self.info(), self.status, steps, epochs)
 
     def request(self, action: str) -> None:
         """Ask whoever writes this run for 'pause' or 'stop', or with 'resume' take a pause back.
@@ -305,18 +320,20 @@ class Run:
 
 
 def progress_of(
-    info: dict[str, Any], status: str, steps: pd.DataFrame, epochs: pd.DataFrame
+    info: dict[str, Any], status: str, steps: np.ndarray, epochs: np.ndarray
 ) -> Progress:
-    """How far a run is that has this `run.json` and these tables."""
+    """How far a run is that has this `run.json` and these rows of `STEP_COLUMNS` and `EPOCH_COLUMNS`."""
+    step = dict(zip(STEP_COLUMNS, steps.T, strict=True))
+    epoch = dict(zip(EPOCH_COLUMNS, epochs.T, strict=True))
     total, per_epoch = info["config"]["epochs"], max(1, info["steps_per_epoch"])
     done = len(epochs)
-    last = int(steps["step"].iloc[-1]) if len(steps) else 0
+    last = int(step["step"][-1]) if len(steps) else 0
     fraction = min(1.0, max(0.0, last / per_epoch - done)) if done < total else 1.0
-    rate = float(steps["images_per_second"].tail(RECENT).median()) if len(steps) else None
+    rate = float(np.nanmedian(step["images_per_second"][-RECENT:])) if len(steps) else None
     left = None
     if status in ACTIVE and rate:
         if done:
-            epoch_seconds = float(epochs["seconds"].tail(3).median())
+            epoch_seconds = float(np.nanmedian(epoch["seconds"][-3:]))
         else:  # before the first validation: about three times as fast as training
             images = info["train_images"] + info["val_images"] / 3
             epoch_seconds = images / rate
@@ -330,8 +347,8 @@ def progress_of(
         run_fraction=min(1.0, (done + fraction) / total),
         images_per_second=rate,
         seconds_left=left,
-        val_accuracy=float(epochs["val_accuracy"].iloc[-1]) if done else None,
-        best_accuracy=float(epochs["val_accuracy"].max()) if done else None,
+        val_accuracy=float(epoch["val_accuracy"][-1]) if done else None,
+        best_accuracy=float(np.fmax.reduce(epoch["val_accuracy"])) if done else None,
     )
 
 
@@ -392,9 +409,13 @@ def damaged_runs() -> list[tuple[Run, str]]:
 
 def _run_folders() -> list[Run]:
     folder = runs_folder()
-    if not folder.is_dir():
+    try:
+        with os.scandir(folder) as items:
+            return [
+                Run(folder / item.name) for item in items if item.is_dir() and item.name[0] != "."
+            ]
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    return [Run(item) for item in folder.iterdir() if item.is_dir() and item.name[0] != "."]
 
 
 def write_atomically(file: Path, text: str) -> None:

@@ -3,8 +3,9 @@
 import io
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,47 +36,65 @@ EPOCH_COLUMNS = (
 def read_table(file: Path, columns: Sequence[str]) -> pd.DataFrame:
     """A table of numbers; a torn last line, as a killed process leaves it, is ignored."""
     try:
-        about = file.stat()
-        stamp = about.st_ino, about.st_size, about.st_mtime_ns
-        with _lock:
-            known, table = _tables.get(file, (None, None))
-        if known != stamp:
-            table = _parse(file, columns)
-            with _lock:
-                _tables.pop(file, None)
-                _tables[file] = stamp, table
-                while len(_tables) > KEPT:
-                    del _tables[next(iter(_tables))]
+        table = _kept(file, _parse, columns)
     except FileNotFoundError:
         table = _no_rows(columns)
     return table.copy(deep=False)  # pandas copies what its owner changes
 
 
-def read_last(file: Path, columns: Sequence[str], rows: int) -> pd.DataFrame:
-    """The last rows of such a table, at the same cost however long it is: for what is asked at every click."""
+def read_last(file: Path, columns: Sequence[str], rows: int) -> np.ndarray:
+    """The last rows of such a table, float64 (rows, columns), at the same cost however long it is.
+
+    For what is asked at every click, so without pandas.
+
+    Raises:
+        UserError: The table is damaged.
+    """
     try:
         with open(file, "rb") as stream:
             size = stream.seek(0, os.SEEK_END)
             stream.seek(max(0, size - rows * WIDEST_ROW))
             content = stream.read()
     except FileNotFoundError:
-        return _no_rows(columns)
-    lines = content[: content.rfind(b"\n") + 1].splitlines()[
-        1:
-    ]  # the header, or what is left of a row
+        content = b""
+    whole = content[: content.rfind(b"\n") + 1]
+    lines = whole.splitlines()[1:]  # without the header, or what is left of a row
     try:
         values = [[float(value) for value in line.split(b",")] for line in lines[-rows:]]
-        return pd.DataFrame(values, columns=list(columns), dtype=float)
+        return np.array(values, dtype=float).reshape(len(values), len(columns))
     except ValueError:  # other columns, or damaged: what can be said is said there
-        return read_table(file, columns)
+        return read_rows(file, columns)[-rows:]
+
+
+def read_rows(file: Path, columns: Sequence[str]) -> np.ndarray:
+    """The whole table as float64 (rows, columns), not to be changed. Raises UserError if it is damaged."""
+    try:
+        return _kept(file, _parse_rows, columns)
+    except FileNotFoundError:
+        return np.empty((0, len(columns)))
 
 
 WIDEST_ROW = 200  # bytes, of numbers with nine digits
 KEPT = 64  # tables
-_tables: dict[
-    Path, tuple[tuple, pd.DataFrame]
-] = {}  # pages read each several times a run of theirs
+_tables: dict[tuple, tuple[tuple, Any]] = {}  # pages read each several times a run of theirs
 _lock = threading.Lock()
+
+
+def _kept(file: Path, parse: Callable[[Path, Sequence[str]], Any], columns: Sequence[str]) -> Any:
+    """What `parse` makes of the file, made again only after the file was changed."""
+    about = file.stat()
+    stamp = about.st_ino, about.st_size, about.st_mtime_ns
+    key = file, parse
+    with _lock:
+        known, table = _tables.get(key, (None, None))
+    if known != stamp:
+        table = parse(file, columns)
+        with _lock:
+            _tables.pop(key, None)
+            _tables[key] = stamp, table
+            while len(_tables) > KEPT:
+                del _tables[next(iter(_tables))]
+    return table
 
 
 def _no_rows(columns: Sequence[str]) -> pd.DataFrame:
@@ -90,10 +109,21 @@ def _parse(file: Path, columns: Sequence[str]) -> pd.DataFrame:
     try:
         return pd.read_csv(io.BytesIO(whole))
     except ValueError as error:  # of which pandas' and Unicode's errors are kinds
-        raise UserError(
-            f"The table {file.name} of the run {file.parent.name!r} is damaged; delete the run's folder, or put back a "
-            "copy of the table."
-        ) from error
+        raise _damaged(file) from error
+
+
+def _parse_rows(file: Path, columns: Sequence[str]) -> np.ndarray:
+    try:
+        return _parse(file, columns)[list(columns)].to_numpy(dtype=float)
+    except (KeyError, ValueError) as error:
+        raise _damaged(file) from error
+
+
+def _damaged(file: Path) -> UserError:
+    return UserError(
+        f"The table {file.name} of the run {file.parent.name!r} is damaged; delete the run's folder, or put back a copy "
+        "of the table."
+    )
 
 
 class TableTail:

@@ -39,7 +39,7 @@ def main() -> None:
         "Everything happens on this computer: no picture leaves it.",
         width=760,
     )
-    current = stream.current_run()
+    current, _ = stream.current() or (None, None)
     with st.container(border=True, key="next-step"):
         next_step(current)
     if current is None:

@@ -50,7 +50,6 @@ def main() -> None:
 def choose_run(bar: DeltaGenerator) -> str:
     """A run or `NEW`, as the address says; else the run that trains now."""
     names = [NEW, *(run.name for run in list_runs())]
-    current = stream.current_run()
     wanted = st.query_params.get("run")
     if wanted not in names:
         if wanted:
@@ -58,6 +57,7 @@ def choose_run(bar: DeltaGenerator) -> str:
                 plain(f"There is no run {wanted[:60]!r} any more: it was deleted or renamed."),
                 icon=":material/help:",
             )
+        current, _ = stream.current() or (None, None)
         wanted = current.name if current and current.status in ACTIVE else NEW
     if names == [NEW]:
         return NEW
@@ -82,7 +82,8 @@ def keep_choice() -> None:
 
 
 def prepare_run() -> None:
-    offer_interrupted()
+    states = [(run, run.status) for run in list_runs()]
+    offer_interrupted(next((run for run, status in states if status == "interrupted"), None))
     datasets = list_datasets()
     if not datasets:
         missing(
@@ -98,7 +99,7 @@ def prepare_run() -> None:
             "Pictures to learn from (dataset)", {name: name for name in datasets}, name="dataset"
         )
         config = config_form(open_dataset(name), choose_preset())
-        busy = next((run for run in list_runs() if run.status in ACTIVE), None)
+        busy = next((run for run, status in states if status in ACTIVE), None)
         with start:
             with st.container(border=True):
                 show_start(config, busy)
@@ -107,9 +108,8 @@ def prepare_run() -> None:
         range_test.offer(config, busy is not None)
 
 
-def offer_interrupted() -> None:
+def offer_interrupted(run: Run | None) -> None:
     """The newest run whose program ended in the middle, to go on with: found again after a restart."""
-    run = next((run for run in list_runs() if run.status == "interrupted"), None)
     if run is None:
         return
     try:
@@ -202,9 +202,12 @@ def watch(run: Run, bar: DeltaGenerator) -> None:
                     f"views/{page}.py", label=label, icon=f":material/{icon}:", query_params=query
                 )
         report_button.offer(run)
-    with st.expander("Settings of this run", icon=":material/tune:"):
+    box = st.expander(
+        "Settings of this run", icon=":material/tune:", key="settings", on_change="rerun"
+    )
+    if box.open:
         settings = comparison.settings(run)
-        st.dataframe(
+        box.dataframe(
             dict(Setting=list(settings), Value=list(settings.values())),
             hide_index=True,
             height="content",

@@ -14,7 +14,7 @@ STUDIED = PAGES - {"overview", "glossary"}
 
 def sections() -> dict[str, str]:
     """Page → title, as the navigation has them."""
-    tree = ast.parse((APP / "frame.py").read_text(encoding="utf-8"))
+    tree = ast.parse((APP / "components" / "sections.py").read_text(encoding="utf-8"))
     (found,) = [
         node.value
         for node in tree.body

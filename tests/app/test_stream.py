@@ -155,7 +155,7 @@ def test_a_damaged_run_is_not_the_current_one(writer, small_dataset):
     newer = RunWriter.create(run_info(small_dataset, TrainConfig(dataset="small")), "newer")
     newer.close()
     (newer.folder / "steps.csv").write_bytes(b"step,loss\n\xff\xfe,1\n")
-    assert stream.current_run().name == writer.run.name
+    assert stream.current()[0].name == writer.run.name
 
 
 def test_one_bad_look_does_not_end_the_stream(writer, monkeypatch):

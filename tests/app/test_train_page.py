@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from components.config_form import GROUPS
 from conftest import run_info, write_small_dataset
 
 from tinymodel import jobs
@@ -67,6 +68,13 @@ def page(app):
     return open_page
 
 
+def open_groups(page, preset="classroom"):
+    """Open every group of the form: a closed one is not drawn."""
+    for group in GROUPS:
+        page.session_state[f"{preset}-{group}"] = True
+    return page.run()
+
+
 def button(page, label):
     return next(item for item in page.button if item.label == label)
 
@@ -80,7 +88,7 @@ def test_without_data_the_page_leads_to_data(page):
 
 
 def test_start_hands_over_what_the_form_says(page, small_dataset, measured, started):
-    shown = page(dataset="small")
+    shown = open_groups(page(dataset="small"))
     shown.number_input(key="classroom-epochs").set_value(7)
     shown.number_input(key="classroom-small-classes").set_value(2)
     shown.number_input(key="classroom-small-per-class").set_value(5)
@@ -88,6 +96,10 @@ def test_start_hands_over_what_the_form_says(page, small_dataset, measured, star
     shown.toggle(key="classroom-skip").set_value(False)
     shown.run()
     assert any("Changed from the preset: epochs" in item.value for item in shown.caption)
+    for group in GROUPS:  # what was changed in a group counts, too, when it is closed again
+        shown.session_state[f"classroom-{group}"] = False
+    shown.run()
+    assert "classroom-optimizer" not in [item.key for item in shown.selectbox]
     button(shown, "Start training").click().run()
     (config,) = started
     assert config == TrainConfig(
@@ -103,7 +115,7 @@ def test_an_untouched_form_is_the_preset(page, small_dataset, measured, started,
 
 
 def test_the_form_has_every_value_of_the_configuration(page, small_dataset, measured):
-    shown = page(dataset="small")
+    shown = open_groups(page(dataset="small"))
     widgets = [*shown.number_input, *shown.selectbox, *shown.toggle]
     for item in fields(TrainConfig):
         if item.metadata and item.name != "dataset":
@@ -254,7 +266,7 @@ def try_rates(shown):
 
 
 def test_a_range_test_is_drawn_and_its_suggestion_taken_over(page, small_dataset, measured, tried):
-    shown = page(dataset="small")
+    shown = open_groups(page(dataset="small"))
     shown.selectbox(key="classroom-optimizer").select("sgd").run()
     try_rates(shown)
     assert [config.optimizer for config in tried] == ["sgd"]
@@ -271,7 +283,7 @@ def test_a_range_test_is_drawn_and_its_suggestion_taken_over(page, small_dataset
 
 
 def test_with_muon_both_rates_are_taken_over_in_proportion(page, small_dataset, measured, tried):
-    shown = try_rates(page(dataset="small"))
+    shown = open_groups(try_rates(page(dataset="small")))
     assert any("Muon has a rate of its own" in item.value for item in shown.caption)
     button(shown, "Take over 0.02").click().run()
     assert shown.number_input(key="classroom-muon_learning_rate").value == 0.02

@@ -68,8 +68,8 @@ ADDRESSES = {
 
 
 def pages() -> list[str]:
-    """The names of all pages, as `frame.py` lists them."""
-    tree = ast.parse((APP / "frame.py").read_text(encoding="utf-8"))
+    """The names of all pages, as `sections.py` lists them."""
+    tree = ast.parse((APP / "components" / "sections.py").read_text(encoding="utf-8"))
     (sections,) = (
         ast.literal_eval(node.value)
         for node in tree.body
@@ -185,6 +185,7 @@ def settle(tab: Page, jobs: bool = True) -> None:
 def look(tab: Page, seen: Visit, view: str, schemes: tuple[str, ...] = ("dark", "light")) -> None:
     """Three sizes, every expander open, and the rules of axe."""
     tab.evaluate(OPEN_EXPANDERS)
+    settle(tab)  # some are empty until they are opened
     for width in WIDTHS:
         tab.set_viewport_size(size(width))
         for _ in range(15):  # charts and tables follow the width a little later
@@ -204,8 +205,8 @@ def look(tab: Page, seen: Visit, view: str, schemes: tuple[str, ...] = ("dark", 
         ]
 
 
-OPEN_EXPANDERS = """() => document.querySelectorAll('[data-testid=stMain] details')
-    .forEach((each) => { each.open = true })"""
+OPEN_EXPANDERS = """() => document.querySelectorAll('[data-testid=stMain] details:not([open]) > summary')
+    .forEach((each) => each.click())"""
 
 
 # By keyboard

@@ -97,6 +97,11 @@ class PreparedDataset:
         groups = self.samples.groupby(["split", "label"], observed=True).indices
         return {(str(split), int(label)): rows for (split, label), rows in groups.items()}
 
+    @cached_property
+    def largest_class(self) -> int:
+        """How many training images the class has that has the most."""
+        return max(len(rows) for (split, _), rows in self._rows.items() if split == "train")
+
     def indices(self, split: str, label: int | None = None) -> np.ndarray:
         """Rows of one split, and of one class if `label` is given: int64, ascending."""
         if label is not None:

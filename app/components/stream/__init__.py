@@ -7,10 +7,11 @@ the tabs share (`worker.js`), and `tab.js` is each tab's end of it.
 
 from pathlib import Path
 
-from components.stream.broadcast import Hub, current_run, describe, describe_replay, hub
+from components.stream.broadcast import Hub, current, describe, describe_replay, hub
 from components.stream.feeds import Feed
 from components.stream.serving import (
     EVENTS_URL,
+    FOR_EVER,
     PLOTLY_URL,
     VERSION,
     WORKER_URL,
@@ -20,13 +21,14 @@ from components.stream.serving import (
 
 __all__ = [
     "EVENTS_URL",
+    "FOR_EVER",
     "PLOTLY_URL",
     "SCRIPT",
     "WORKER_URL",
     "Feed",
     "Hub",
     "closing_on_signals",
-    "current_run",
+    "current",
     "describe",
     "describe_replay",
     "hub",

@@ -25,14 +25,11 @@ MOST_STREAMS = 500
 MOST_WATCHED = 200  # different runs and replays, by all streams together
 
 
-def current_run() -> Run | None:
-    """The run that trains now, whoever trains it; else the newest one that was trained here and can be read."""
-    found = _current()
-    return found[0] if found else None
+def current() -> tuple[Run, dict[str, Any]] | None:
+    """The run that trains now, whoever trains it, and how it stands.
 
-
-def _current() -> tuple[Run, dict[str, Any]] | None:
-    """The same with how it stands."""
+    Else the newest one that was trained here and can be read.
+    """
     runs = [run for run in list_runs() if not run.shipped]
     runs.sort(key=lambda run: run.status not in ACTIVE)
     for run in runs:
@@ -183,14 +180,14 @@ class Hub:
 
     def _search(self, watched: list[str]) -> None:
         """Which run is the current one, which are gone, and how the others stand."""
-        current = _current()
+        found_now = current()
         self.gone = {name for name in watched if not _is_there(name)}
-        found = {current[0].name: current[1]} if current else {}
+        found = {found_now[0].name: found_now[1]} if found_now else {}
         for name, feed in self.feeds.items():
             if isinstance(feed, Feed) and name not in self.gone and name not in found:
                 with contextlib.suppress(UserError, KeyError, OSError):
                     found[name] = describe(feed.run)
-        self.current = current[0].name if current else None
+        self.current = found_now[0].name if found_now else None
         self._found = found
 
     async def events(self, names: list[str], after: dict[str, str]) -> AsyncIterator[str]:

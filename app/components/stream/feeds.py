@@ -126,8 +126,7 @@ class ReplayFeed(Drawn):
 @lru_cache(maxsize=8)
 def _drawn(tables: Recording) -> tuple[list[list[float]], list[list[float]]]:
     averaging = Averaging(tables.info)
-    steps = [averaging.row(row) for row in tables.steps.to_numpy().tolist()]
-    return steps, tables.epochs.to_numpy().tolist()
+    return [averaging.row(row) for row in tables.steps.tolist()], tables.epochs.tolist()
 
 
 class Averaging:
