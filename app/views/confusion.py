@@ -198,10 +198,11 @@ def show_calibration(answers: pd.DataFrame) -> None:
             "line. Bars below it: it promises more than it keeps."
         )
         with st.expander("How it is computed", icon=":material/function:"):
-            st.latex(r"\mathrm{ECE} = \sum_{m=1}^{M} \frac{|B_m|}{n}\,\bigl|\mathrm{acc}(B_m) - \mathrm{conf}(B_m)\bigr|")  # fmt: skip
+            st.latex(r"\mathrm{ECE} = \sum_m \tfrac{|B_m|}{n}\,\bigl|a_m - c_m\bigr|")
             st.markdown(
-                f"The answers are sorted into $M = {scores.BINS}$ equal ranges of confidence $B_m$. (Guo, Pleiss, Sun "
-                "and Weinberger, *On Calibration of Modern Neural Networks*, ICML 2017, equation 3.)"
+                f"The $n$ answers are sorted into {scores.BINS} equal ranges of confidence $B_m$; $a_m$ is the share of "
+                "right answers in a range, $c_m$ its mean confidence. (Guo, Pleiss, Sun and Weinberger, *On "
+                "Calibration of Modern Neural Networks*, ICML 2017, equation 3.)"
             )
 
 
