@@ -30,9 +30,9 @@ def test_every_page_opens_on_a_run_without_weights(app, finished_run, page):
 
 
 def test_the_navigation_leads_to_every_page():
-    frame = (APP / "frame.py").read_text(encoding="utf-8")
+    sections = (APP / "components" / "sections.py").read_text(encoding="utf-8")
     assert len(PAGES) > 6
-    assert all(f'("{page}", ' in frame for page in PAGES)
+    assert all(f'("{page}", ' in sections for page in PAGES)
 
 
 def test_the_settings_keep_the_server_private_and_quick():
