@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -31,6 +30,7 @@ from tinymodel.tables import (
     EPOCH_COLUMNS,
     STEP_COLUMNS,
     from_ranges,
+    kept,
     read_last,
     read_rows,
     read_table,
@@ -82,7 +82,7 @@ class Run:
     def info(self) -> dict[str, Any]:
         """`run.json` as it is now."""
         try:
-            info = dict(_read_info(self.folder / "run.json"))
+            info = dict(kept(self.folder / "run.json", _parse_info))
             version = info["format"]
             if missing := [key for key in REQUIRED if key not in info]:
                 raise KeyError(missing[0])
@@ -352,25 +352,8 @@ def progress_of(
     )
 
 
-KEPT = 256  # of them
-_infos: dict[Path, tuple[tuple, dict]] = {}  # every page reads that of every run, several times
-_lock = threading.Lock()
-
-
-def _read_info(file: Path) -> dict[str, Any]:
-    """A `run.json`, parsed again only after it was replaced: the caller's to read, not to change."""
-    about = file.stat()
-    stamp = about.st_ino, about.st_size, about.st_mtime_ns
-    with _lock:
-        known, info = _infos.get(file, (None, None))
-    if known != stamp:
-        info = json.loads(file.read_text(encoding="utf-8"))
-        with _lock:
-            _infos.pop(file, None)
-            _infos[file] = stamp, info
-            while len(_infos) > KEPT:
-                del _infos[next(iter(_infos))]
-    return info
+def _parse_info(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def list_runs() -> list[Run]:

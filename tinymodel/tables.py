@@ -36,7 +36,7 @@ EPOCH_COLUMNS = (
 def read_table(file: Path, columns: Sequence[str]) -> pd.DataFrame:
     """A table of numbers; a torn last line, as a killed process leaves it, is ignored."""
     try:
-        table = _kept(file, _parse, columns)
+        table = kept(file, _parse, columns)
     except FileNotFoundError:
         table = _no_rows(columns)
     return table.copy(deep=False)  # pandas copies what its owner changes
@@ -69,32 +69,35 @@ def read_last(file: Path, columns: Sequence[str], rows: int) -> np.ndarray:
 def read_rows(file: Path, columns: Sequence[str]) -> np.ndarray:
     """The whole table as float64 (rows, columns), not to be changed. Raises UserError if it is damaged."""
     try:
-        return _kept(file, _parse_rows, columns)
+        return kept(file, _parse_rows, columns)
     except FileNotFoundError:
         return np.empty((0, len(columns)))
 
 
 WIDEST_ROW = 200  # bytes, of numbers with nine digits
-KEPT = 64  # tables
-_tables: dict[tuple, tuple[tuple, Any]] = {}  # pages read each several times a run of theirs
+KEPT = 512  # files, run.json of every run among them
+_files: dict[tuple, tuple[tuple, Any]] = {}  # pages read each several times a run of theirs
 _lock = threading.Lock()
 
 
-def _kept(file: Path, parse: Callable[[Path, Sequence[str]], Any], columns: Sequence[str]) -> Any:
-    """What `parse` makes of the file, made again only after the file was changed."""
+def kept(file: Path, parse: Callable[..., Any], *arguments: Any) -> Any:
+    """What `parse(file, *arguments)` makes of a file, made again only after the file was changed or replaced.
+
+    The same object for everybody: to be read, not to be changed. Raises what `parse` raises, and OSError.
+    """
     about = file.stat()
     stamp = about.st_ino, about.st_size, about.st_mtime_ns
     key = file, parse
     with _lock:
-        known, table = _tables.get(key, (None, None))
+        known, made = _files.get(key, (None, None))
     if known != stamp:
-        table = parse(file, columns)
+        made = parse(file, *arguments)
         with _lock:
-            _tables.pop(key, None)
-            _tables[key] = stamp, table
-            while len(_tables) > KEPT:
-                del _tables[next(iter(_tables))]
-    return table
+            _files.pop(key, None)
+            _files[key] = stamp, made
+            while len(_files) > KEPT:
+                del _files[next(iter(_files))]
+    return made
 
 
 def _no_rows(columns: Sequence[str]) -> pd.DataFrame:
